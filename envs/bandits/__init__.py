@@ -1,0 +1,1 @@
+"""One state, many arms."""

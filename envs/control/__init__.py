@@ -1,0 +1,1 @@
+"""Control tasks: grids and points, mostly sparse."""

@@ -1,0 +1,1 @@
+"""Environments that others wrote: a card and a success predicate each, no copy."""
