@@ -1,0 +1,1 @@
+"""Who learns: agents, and the jobs that train, judge and compare them."""

@@ -3,6 +3,7 @@
 from rewardsmith.envs.batch import BatchEnv, SingleEnv
 from rewardsmith.envs.card import EnvCard, Field, fact
 from rewardsmith.envs.errors import ConfigError, EnvError, RewardError, RewardsmithError
+from rewardsmith.envs.registration import register_envs
 from rewardsmith.envs.streams import Streams
 
 __all__ = [
@@ -16,4 +17,7 @@ __all__ = [
     "SingleEnv",
     "Streams",
     "fact",
+    "register_envs",
 ]
+
+register_envs()

@@ -1,7 +1,8 @@
-"""Registers `rewardsmith/*` with Gymnasium, through its `gymnasium.envs` entry point.
+"""Registers `rewardsmith/*` with Gymnasium.
 
-Gymnasium calls `register_envs` while it is itself being imported, inside the namespace
-`rewardsmith`; so this module imports nothing of ours and names the classes by string.
+An installed rewardsmith does so as soon as Gymnasium is imported (`packaging/`), so that
+`gym.make("rewardsmith/KeyDoor-v0")` needs no import of ours; importing `rewardsmith.envs`
+does it too.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ ENTRY_POINTS = {
 
 
 def register_envs() -> None:
-    """Registers every environment: single view and numpy-vectorised version."""
-    from gymnasium.envs.registration import register
+    """Registers every environment, single view and numpy-vectorised version, once."""
+    from gymnasium.envs.registration import register, registry
 
-    for env_id, batch in ENTRY_POINTS.items():
-        module = batch.partition(":")[0]
-        register(env_id, entry_point=f"{module}:single", vector_entry_point=batch)
+    for name, batch in ENTRY_POINTS.items():
+        module, env_id = batch.partition(":")[0], f"rewardsmith/{name}"
+        if env_id not in registry:
+            register(env_id, entry_point=f"{module}:single", vector_entry_point=batch)

@@ -58,10 +58,16 @@ __all__ = [  # noqa: PLE0604
     "load_design",
     "save_design",
     "to_config",
+    "components",
     *_combine,
     *_shaping,
     *_transform,
 ]
+
+
+def components() -> list[str]:
+    """Returns the names of the parts a design is made of."""
+    return sorted([*_combine, *_shaping, *_transform])
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import EnvError
-from rewardsmith.envs.stateful import BoolArray, FloatArray
+from rewardsmith.envs.stateful import BoolArray, FloatArray, Stateful
 from rewardsmith.rewards.design import Payment, RewardDesign
 from rewardsmith.rewards.stream import RewardStream, merge_info, vectorise_infos
 from rewardsmith.rewards.transition import put, stack
@@ -64,7 +64,7 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
         return observation, float(payment.total[0]), terminated, truncated, info
 
 
-class VectorRewardWrapper(gym.vector.VectorWrapper):
+class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
     """Pays a Gymnasium vector environment by a design, under every `AutoresetMode`.
 
     Args:
@@ -75,6 +75,8 @@ class VectorRewardWrapper(gym.vector.VectorWrapper):
     Raises:
         EnvError: If the environment does not say how it autoresets.
     """
+
+    state_names = ("stream", "_done")
 
     def __init__(
         self,

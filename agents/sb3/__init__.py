@@ -1,0 +1,1 @@
+"""Stable-Baselines3 agents on rewardsmith's environments and designs."""

@@ -1,0 +1,126 @@
+"""The `compare` job: designs x tasks x seeds in parallel processes, resumed where they stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rewardsmith.agents.configs import compose
+from rewardsmith.agents.files import write_atomically
+from rewardsmith.agents.run_folder import RunFolder
+from rewardsmith.agents.train import check, train
+from rewardsmith.envs.errors import ConfigError, RewardsmithError
+
+COMPARE_KEYS = frozenset({"experiment", "name", "designs", "baseline", "seeds", "tasks", "n_jobs"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    Attributes:
+        task: Name of the task.
+        design: Name of the design.
+        seed: Seed of the run.
+        config: Its resolved `train` configuration.
+        folder: Where it lives.
+    """
+
+    task: str
+    design: str
+    seed: int
+    config: Mapping[str, Any]
+    folder: RunFolder
+
+    @property
+    def name(self) -> str:
+        """How the run is spoken of."""
+        return f"{self.task}/{self.design}/seed_{self.seed}"
+
+
+def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> list[Cell]:
+    """Lists the runs of a comparison, ordered by seed so that partial results are balanced.
+
+    Every (task, design) pair is checked before any run starts.
+
+    Args:
+        settings: The resolved `compare` configuration.
+        overrides: What the user wrote; keys of `train` hold for every run.
+        root: Folder of the comparison.
+
+    Raises:
+        ConfigError: If anything in any run cannot work.
+    """
+    designs, seeds = _designs(settings), _seeds(settings["seeds"])
+    shared = [o for o in overrides if _key(o) not in COMPARE_KEYS]
+    if any(_key(o) in ("reward", "seed") for o in shared):
+        raise ConfigError("compare takes designs=[...] and seeds=..., not reward= or seed=")
+    tasks = settings["tasks"] or {settings["env"]["name"]: []}
+    cells = []
+    for seed in seeds:
+        for task, task_overrides in tasks.items():
+            for design, choice in designs.items():
+                config = compose([*task_overrides, *shared, f"reward={choice}", f"seed={seed}"])
+                folder = RunFolder(root / task / design / f"seed_{seed}")
+                cells.append(Cell(task, design, seed, config, folder))
+    for cell in cells[: len(tasks) * len(designs)]:
+        try:
+            check(cell.config)
+        except RewardsmithError as error:
+            raise ConfigError(f"{cell.task} with {cell.design}: {error}") from None
+    return cells
+
+
+def run_cells(cells: Sequence[Cell], n_jobs: int) -> dict[str, str]:
+    """Runs what is unfinished in parallel processes; returns the errors by run.
+
+    One failing run does not stop the others.
+    """
+    from joblib import Parallel, delayed
+
+    unfinished = [cell for cell in cells if not cell.folder.is_finished()]
+    outcomes = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
+        delayed(_run_cell)(cell) for cell in unfinished)
+    return {name: error for name, error in outcomes if error is not None}
+
+
+def save_settings(settings: Mapping[str, Any], root: Path) -> None:
+    """Writes what the report needs to know of the comparison."""
+    kept = {"name": settings["name"], "tasks": list(settings["tasks"]) or [settings["env"]["name"]],
+            "designs": list(_designs(settings)), "seeds": _seeds(settings["seeds"]),
+            "baseline": settings["baseline"]}
+    root.mkdir(parents=True, exist_ok=True)
+    write_atomically(root / "compare.yaml", yaml.safe_dump(kept, sort_keys=False).encode())
+
+
+def _run_cell(cell: Cell) -> tuple[str, str | None]:
+    try:
+        train(cell.config, cell.folder, catch_signals=True)
+    except Exception as error:
+        return cell.name, f"{type(error).__name__}: {error}"
+    return cell.name, None
+
+
+def _designs(settings: Mapping[str, Any]) -> dict[str, str]:
+    chosen = settings["designs"]
+    if not isinstance(chosen, list) or not chosen:
+        raise ConfigError(f"designs must be a list such as [sparse,potential], got {chosen!r}")
+    designs = {Path(str(choice)).stem: str(choice) for choice in chosen}
+    if len(designs) < len(chosen):
+        raise ConfigError(f"designs must have different names, got {chosen}")
+    return designs
+
+
+def _seeds(seeds: Any) -> list[int]:
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not listed or not all(isinstance(seed, int) and seed >= 0 for seed in listed):
+        raise ConfigError(f"seeds must be how many (at least 1) or a list of them, got {seeds!r}")
+    return listed
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]

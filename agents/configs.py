@@ -1,0 +1,113 @@
+"""Composing configurations: groups checked by name, reward files put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rewardsmith.envs.errors import ConfigError, unknown
+
+PACKAGE = "rewardsmith.conf"
+GROUPS = ("env", "reward", "agent", "tracker", "experiment")
+
+
+def choices(group: str) -> dict[str, str]:
+    """Returns the options of a group with the comment on their first line.
+
+    Example:
+        >>> choices("reward")["sparse"]
+        "The environment's own reward, nothing else."
+    """
+    found = {}
+    for file in sorted(resources.files(PACKAGE).joinpath(group).iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".yaml"):
+            first = file.read_text().partition("\n")[0]
+            found[file.name.removesuffix(".yaml")] = first.removeprefix("# ") * (first[:1] == "#")
+    return found
+
+
+def with_reward_files(overrides: list[str]) -> list[str]:
+    """Writes `reward=some/file.yaml` as the overrides Hydra understands."""
+    written = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "reward" and value.endswith((".yaml", ".yml")):
+            written += ["reward=file", f"reward.path='{Path(value).absolute()}'"]
+        else:
+            written.append(override)
+    return written
+
+
+def check_groups(overrides: list[str]) -> None:
+    """Checks the names given to configuration groups.
+
+    Raises:
+        ConfigError: If a group has no such option; names the nearest.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if group in GROUPS and not any(c in value for c in "${},[]*") and "/" not in value:
+            options = choices(group)
+            if value not in options and value != "null":
+                raise unknown(group, value, (o for o in options if o != "file"))
+
+
+def compose(overrides: list[str]) -> dict[str, Any]:
+    """Returns the resolved `train` configuration under the given overrides.
+
+    Raises:
+        ConfigError: If a key or option is unknown, or a value is missing.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+
+    overrides = with_reward_files(overrides)
+    check_groups(overrides)
+    try:
+        if GlobalHydra.instance().is_initialized():
+            return plain(hydra.compose("train", overrides))
+        with hydra.initialize_config_module(PACKAGE, version_base="1.3"):
+            return plain(hydra.compose("train", overrides))
+    except HydraException as error:
+        raise ConfigError(str(error).partition("\nSet the environment")[0]) from None
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Returns an OmegaConf configuration as resolved plain data, its reward file read in.
+
+    Raises:
+        ConfigError: If an interpolation finds nothing or a mandatory value is missing.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_explain(error, config)) from None
+    reward = resolved.get("reward")
+    if isinstance(reward, Mapping) and set(reward) == {"path"}:
+        resolved["reward"] = _read_design(Path(str(reward["path"])))
+    return dict(resolved)
+
+
+def _explain(error: Exception, config: Any) -> str:
+    message = str(error).partition("\n")[0]
+    where = getattr(error, "full_key", None)
+    if "env." in message and "not found" in message:
+        return (f"the chosen reward needs {message.partition(chr(39))[2].partition(chr(39))[0]!r}, "
+                f"which env={config.env.get('name')} does not define; set it on the command line "
+                "or choose another reward")
+    return f"{where}: {message}" if where else message
+
+
+def _read_design(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"reward={path} cannot be read: {error}") from None

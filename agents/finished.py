@@ -1,0 +1,208 @@
+"""Reading back what one training run left on disk.
+
+    config.yaml   the resolved configuration
+    status.json   {"state": "running" | "finished" | "failed", "step", "total_steps", "error", ...}
+    metrics.csv   one line per evaluation during training
+    result.json   the episodes of the final policy, and what the scripted solver earns
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.stateful import FloatArray, IntArray
+
+TERM = "term/"
+"""Prefix of the columns that hold a design's terms."""
+
+SEED_FOLDER = re.compile(r"seed_(\d+)")
+_COLUMNS = ("task_return", "success", "length", "designed_return")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One finished training run: what a policy earned during and after training.
+
+    Attributes:
+        task: Name of the task.
+        design: Name of the reward design it was trained on.
+        seed: Seed of the run.
+        steps: Training steps at which it was evaluated, increasing, int64 (P,).
+        metrics: Mean per-episode values at those steps, each (P,): "task_return",
+            "success", "length", "designed_return" and one "term/<name>" per term.
+        final: The same quantities for each of E episodes of the final policy, each (E,).
+        score: What the task is judged by, "success" or "return".
+        oracle: Means of the scripted solver's episodes, paid by the task and by this
+            design; None if the task has no solver.
+        card: "id", "goal", "success", "time_limit" and "human_design" of the task.
+        config: The resolved training configuration.
+        versions: Version by package name.
+        folder: Where the run lies.
+    """
+
+    task: str
+    design: str
+    seed: int
+    steps: IntArray
+    metrics: Mapping[str, FloatArray]
+    final: Mapping[str, FloatArray]
+    score: Literal["success", "return"]
+    oracle: Mapping[str, float] | None
+    card: Mapping[str, Any]
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    folder: Path
+
+    @property
+    def score_column(self) -> str:
+        """The metric that holds the score: "success" or "task_return"."""
+        return "success" if self.score == "success" else "task_return"
+
+    @property
+    def curve(self) -> FloatArray:
+        """The score at every evaluation point, (P,)."""
+        return self.metrics[self.score_column]
+
+    @property
+    def final_score(self) -> float:
+        """Mean score of the final policy's episodes."""
+        return float(self.final[self.score_column].mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that counts in no statistic, and why.
+
+    Attributes:
+        task: Name of the task.
+        design: Name of the reward design.
+        seed: Seed of the run.
+        state: "running", "failed", "damaged" (files cannot be read) or "missing" (planned,
+            never started).
+        step: Training steps done.
+        total_steps: Training steps planned; 0 if unknown.
+        reason: The error in one line, or "".
+    """
+
+    task: str
+    design: str
+    seed: int
+    state: str
+    step: int = 0
+    total_steps: int = 0
+    reason: str = ""
+
+
+def load_run(folder: str | Path) -> Run | Unfinished:
+    """Reads one run's folder; anything but a sound finished run comes back as `Unfinished`."""
+    folder = Path(folder)
+    config: dict[str, Any] = {}
+    status: dict[str, Any] = {}
+    try:
+        config = read_mapping(folder / "config.yaml")
+        status = _read_json(folder / "status.json")
+        if status.get("state") == "finished":
+            return _finished(folder, config, status)
+    except KeyError as error:
+        status = {**status, "state": "damaged", "error": f"{error} is missing from its files"}
+    except (ConfigError, ValueError, TypeError) as error:
+        status = {**status, "state": "damaged", "error": str(error)}
+    error_lines = str(status.get("error") or "").strip().splitlines()
+    return Unfinished(
+        *_name(folder, config, {}), state=str(status.get("state", "damaged")),
+        step=int(status.get("step") or 0), total_steps=int(status.get("total_steps") or 0),
+        reason=error_lines[-1] if error_lines else "")
+
+
+def read_metrics(path: Path) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Reads `metrics.csv` as steps (P,) and columns (P,); empty cells are NaN.
+
+    A last line without its line end was cut off while being written and is left out; where
+    a step stands twice, as after a resume, the later line counts.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+        ValueError: If a cell is no number, or there is no complete line.
+    """
+    text = _read_text(path)
+    rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+    header = next(rows, [])
+    by_step = {int(float(row[0])): row for row in rows if len(row) == len(header)}
+    if not by_step:
+        raise ValueError(f"{path.name} holds no complete line")
+    steps = sorted(by_step)
+    table = np.array([[float(cell) if cell else np.nan for cell in by_step[step]]
+                      for step in steps], dtype=np.float64)
+    columns = {name: table[:, i] for i, name in enumerate(header) if i > 0}
+    return np.array(steps, dtype=np.int64), columns
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Reads a YAML file that holds a mapping.
+
+    Raises:
+        ConfigError: If it is missing, is not YAML, or holds something else.
+    """
+    try:
+        data = yaml.safe_load(_read_text(path))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{str(path)!r} is not valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{str(path)!r} must hold a mapping, got {type(data).__name__}")
+    return data
+
+
+def _finished(folder: Path, config: dict[str, Any], status: dict[str, Any]) -> Run:
+    result = _read_json(folder / "result.json")
+    if result["score"] not in ("success", "return"):
+        raise ValueError(f"result.json: score must be success or return, got {result['score']!r}")
+    steps, metrics = read_metrics(folder / "metrics.csv")
+    final = {key: np.asarray(result[key], dtype=np.float64) for key in _COLUMNS}
+    final |= {f"{TERM}{key}": np.asarray(value, dtype=np.float64)
+              for key, value in (result.get("terms") or {}).items()}
+    card = result.get("card") or {}
+    run = Run(
+        *_name(folder, config, card), steps=steps, metrics=metrics, final=final,
+        score=result["score"], oracle=result.get("oracle"), card=card, config=config,
+        versions=status.get("versions") or {}, folder=folder)
+    for column in ("task_return", "designed_return", run.score_column):
+        if column not in metrics:
+            raise ValueError(f"metrics.csv has no column {column!r}")
+        if final[column].size == 0 or not np.isfinite(final[column]).all():
+            raise ValueError(f"result.json: {column!r} of the final episodes is empty or not finite")
+    return run
+
+
+def _name(folder: Path, config: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Returns task, design and seed: by the folders, or by the files where a run stands alone."""
+    place = folder.resolve()
+    match = SEED_FOLDER.fullmatch(place.name)
+    if match:
+        return place.parent.parent.name, place.parent.name, int(match[1])
+    return (str(config.get("task") or card.get("id") or "task"),
+            str(config.get("design") or place.name), int(config.get("seed") or 0))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    data = json.loads(_read_text(path))
+    if not isinstance(data, dict):
+        raise ValueError(f"{path.name} must hold a mapping, got {type(data).__name__}")
+    return data
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path.name}: {error.strerror}") from None

@@ -1,0 +1,93 @@
+"""`EpisodeRecorder`: per-episode sums of the task reward, the designed reward and each term."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardsmith.envs.stateful import BoolArray, FloatArray, Stateful
+from rewardsmith.rewards.stream import RewardStream
+from rewardsmith.rewards.wrappers import VectorRewardWrapper
+
+
+class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
+    """Sums what every episode earned, by the task and by the design, as arrays over rows.
+
+    Args:
+        env: A `VectorRewardWrapper` in same-step autoreset mode.
+
+    Attributes:
+        finished: One record per finished episode since it was last emptied: row,
+            task_return, designed_return, length, success (0/1, if the task tells) and
+            term/<name>.
+    """
+
+    state_names = ("_sums", "_length")
+
+    def __init__(self, env: VectorRewardWrapper) -> None:
+        super().__init__(env)
+        self.finished: list[dict[str, float]] = []
+        self._sums: dict[str, FloatArray] = {}
+        self._length = np.zeros(env.num_envs)
+
+    @property
+    def stream(self) -> RewardStream:
+        """The stream that pays the wrapped environment."""
+        assert isinstance(self.env, VectorRewardWrapper)
+        return self.env.stream
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Starts new episodes in all rows; running sums are dropped."""
+        self._sums = {}
+        self._length = np.zeros(self.num_envs)
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+        """Steps the environment and adds to the running sums."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        self._add("task_return", info["task_reward"])
+        self._add("designed_return", reward)
+        for name, value in info["reward_terms"].items():
+            if name[0] != "_":
+                self._add(f"term/{name}", value)
+        self._length += 1
+        done = terminated | truncated
+        if done.any():
+            self._finish(done, info)
+        return observation, reward, terminated, truncated, info
+
+    def _add(self, name: str, value: FloatArray) -> None:
+        if name in self._sums:
+            self._sums[name] += value
+        else:
+            self._sums[name] = np.array(value, dtype=np.float64)
+
+    def _finish(self, done: BoolArray, info: dict[str, Any]) -> None:
+        success = info.get("final_info", {}).get("success")
+        for row in np.flatnonzero(done):
+            record = {name: float(total[row]) for name, total in self._sums.items()}
+            record |= {"row": int(row), "length": float(self._length[row])}
+            if success is not None:
+                record["success"] = float(success[row])
+            self.finished.append(record)
+        for total in self._sums.values():
+            total[done] = 0.0
+        self._length[done] = 0.0
+
+
+def means(episodes: list[dict[str, float]]) -> dict[str, float]:
+    """Returns the mean of every column over episodes, without the row number.
+
+    Example:
+        >>> means([{"row": 0, "length": 1.0}, {"row": 1, "length": 3.0}])
+        {'length': 2.0}
+    """
+    return {name: float(np.mean([e[name] for e in episodes]))
+            for name in (episodes[0] if episodes else {}) if name != "row"}
