@@ -137,7 +137,7 @@ def _tables(size: int, move_cost: float, mapping_seed: int | None) -> Tables:
 def _oracle(size: int, mapping_seed: int | None, observation: np.ndarray) -> IntArray:
     """Moves right, from observations (n, 2 + N * N); any action will do on the sea floor."""
     cell = np.rint(observation[:, :2] * size).astype(np.int64).clip(0, size - 1)
-    return _rightward(size, mapping_seed)[cell[:, 0], cell[:, 1]]
+    return np.asarray(_rightward(size, mapping_seed)[cell[:, 0], cell[:, 1]])
 
 
 def _card(size: int, mapping_seed: int | None, time_limit: int | None) -> EnvCard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from rewardsmith.envs.drawing import (
     BLUE,
     BROWN,
@@ -55,7 +57,7 @@ def lava(canvas: Canvas, row: float, column: float) -> None:
     canvas.rectangle((row, column), (row + 1, column + 1), RED)
     for height in (0.36, 0.6, 0.84):
         crests = [(row + height - 0.12 * (i % 2), column + 0.14 + 0.18 * i) for i in range(5)]
-        for start, end in zip(crests, crests[1:], strict=False):
+        for start, end in pairwise(crests):
             canvas.stroke(start, end, 0.08, ORANGE)
 
 

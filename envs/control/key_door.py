@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -11,7 +10,16 @@ from gymnasium.vector import AutoresetMode
 from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.control import glyphs
-from rewardsmith.envs.control.finite import FiniteEnv, Tables, steps_to
+from rewardsmith.envs.control.finite import FiniteEnv
+from rewardsmith.envs.control.key_room import (
+    CARRYING,
+    OPENED,
+    SEARCHING,
+    Layout,
+    shortest,
+    starts,
+    tables,
+)
 from rewardsmith.envs.drawing import GRID, INK, PAPER, Canvas
 from rewardsmith.envs.errors import EnvError
 from rewardsmith.envs.stateful import IntArray
@@ -71,9 +79,9 @@ class KeyDoor(FiniteEnv):
             )
         self.layout = Layout(int(size))
         self.card = _card(self.layout, time_limit)
-        self._starts = _starts(self.layout)
+        self._starts = starts(self.layout)
         super().__init__(
-            _tables(self.layout),
+            tables(self.layout),
             num_envs,
             time_limit=time_limit,
             autoreset_mode=autoreset_mode,
@@ -99,18 +107,17 @@ def _oracle(layout: Layout, observation: np.ndarray) -> IntArray:
     place = np.rint(observation[:, :2] * (layout.size - 1)).astype(np.int64)
     stage = np.rint(observation[:, 8] + observation[:, 9]).astype(np.int64)
     state = stage * layout.size**2 + place[:, 0] * layout.size + place[:, 1]
-    return _shortest(layout)[state]
+    return np.asarray(shortest(layout)[state])
 
 
 def _card(layout: Layout, time_limit: int | None) -> EnvCard:
-    size = layout.size
+    last, size = layout.size - 1, layout.size
+
+    def column(name: str, meaning: str, start: int, count: int) -> Field:
+        return Field(name, meaning, (start, start + count), low=0.0, high=1.0)
 
     def place(name: str, start: int) -> Field:
-        meaning = f"row and column of the {name}, each divided by {size - 1}"
-        return Field(name, meaning, (start, start + 2), low=0.0, high=1.0)
-
-    def bits(name: str, meaning: str, start: int, count: int = 1) -> Field:
-        return Field(name, meaning, (start, start + count), low=0.0, high=1.0)
+        return column(name, f"row and column of the {name}, each divided by {last}", start, 2)
 
     def fact(name: str, meaning: str) -> Field:
         return Field(name, meaning, low=0.0, high=1.0)
@@ -124,11 +131,11 @@ def _card(layout: Layout, time_limit: int | None) -> EnvCard:
             place("key", 2),
             place("door", 4),
             place("goal", 6),
-            bits("has_key", "1 once the key was taken", 8),
-            bits("door_open", "1 once the door was opened", 9),
-            bits("lava_near", "lava in the cell above, right, below, left", 10, 4),
-            bits("row_code", "one-hot row of the agent", 14, size),
-            bits("column_code", "one-hot column of the agent", 14 + size, size),
+            column("has_key", "1 once the key was taken", 8, 1),
+            column("door_open", "1 once the door was opened", 9, 1),
+            column("lava_near", "lava in the cell above, right, below, left", 10, 4),
+            column("row_code", "one-hot row of the agent", 14, size),
+            column("column_code", "one-hot column of the agent", 14 + size, size),
         ),
         action=(Field("move", "0 up, 1 right, 2 down, 3 left", low=0, high=3),),
         facts=(

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rewardsmith.envs.control.finite import Tables, steps_to
 from rewardsmith.envs.stateful import IntArray
@@ -75,7 +76,7 @@ class Layout:
 
 @functools.cache
 def tables(layout: Layout) -> Tables:
-    """Writes the task out over the 3 * size**2 states."""
+    """Writes the task out; state = stage * size**2 + cell."""
     cells = layout.size**2
     cell, stage = np.tile(np.arange(cells), 3), np.repeat(np.arange(3), cells)
     goal = cell == layout.cell(layout.goal)
@@ -102,47 +103,41 @@ def _move(layout: Layout, stage: IntArray, cell: IntArray, move: tuple[int, int]
     row = np.clip(cell // layout.size + move[0], 0, layout.size - 1)
     column = np.clip(cell % layout.size + move[1], 0, layout.size - 1)
     target = row * layout.size + column
-    at_door = target == layout.cell(layout.door)
-    blocked = (column == layout.wall) & ~(at_door & (stage >= CARRYING))
+    is_key, is_door = target == layout.cell(layout.key), target == layout.cell(layout.door)
+    blocked = (column == layout.wall) & ~(is_door & (stage >= CARRYING))
+    takes, opens = is_key & (stage == SEARCHING), is_door & (stage == CARRYING)
     target = np.where(blocked, cell, target)
-    takes = (stage == SEARCHING) & (target == layout.cell(layout.key))
-    opens = (stage == CARRYING) & (target == layout.cell(layout.door))
     return np.asarray((stage + takes + opens) * layout.size**2 + target)
 
 
-def _observation(layout: Layout, stage: IntArray, cell: IntArray) -> np.ndarray:
+def _observation(layout: Layout, stage: IntArray, cell: IntArray) -> NDArray[np.float32]:
+    """Returns what the agent sees in every state; the columns are named on the card."""
     row, column = np.divmod(cell, layout.size)
-    things = np.array([layout.key, layout.door, layout.goal]).ravel()
-    lava = {*layout.lava}
-    near = [
-        [(r + up, c + right) in lava for up, right in MOVES]
-        for r, c in zip(row.tolist(), column.tolist(), strict=True)
-    ]
-    one_hot = np.eye(layout.size)
-    return np.column_stack(
-        (
-            np.column_stack((row, column, np.tile(things, (len(cell), 1)))) / (layout.size - 1),
-            stage >= CARRYING,
-            stage == OPENED,
-            near,
-            one_hot[row],
-            one_hot[column],
-        )
-    ).astype(np.float32)
+    things = np.ravel((layout.key, layout.door, layout.goal))
+    places = np.column_stack((row, column, np.tile(things, (len(cell), 1))))
+    lava = np.zeros((layout.size + 2, layout.size + 2))  # with a margin beyond the border
+    lava[tuple(np.transpose(layout.lava) + 1)] = 1.0
+    columns = (
+        places / (layout.size - 1),
+        stage >= CARRYING,
+        stage == OPENED,
+        *(lava[row + 1 + down, column + 1 + right] for down, right in MOVES),
+        np.eye(layout.size)[row],
+        np.eye(layout.size)[column],
+    )
+    return np.column_stack(columns).astype(np.float32)
 
 
-@functools.cache
 def starts(layout: Layout) -> IntArray:
     """Returns the free cells before the wall, key and lava left out, int64 (k,)."""
     cell = np.arange(layout.size**2)
     taken = [layout.cell(place) for place in (layout.key, *layout.lava)]
-    return cell[(cell % layout.size < layout.wall) & ~np.isin(cell, taken)]
+    return np.flatnonzero((cell % layout.size < layout.wall) & ~np.isin(cell, taken))
 
 
 @functools.cache
 def shortest(layout: Layout) -> IntArray:
     """Returns the first action of a shortest path to the goal from every state, (S,)."""
     table = tables(layout)
-    return steps_to(table.successor, table.facts["success"])[table.successor].argmin(axis=1)
-
-
+    left = steps_to(table.successor, table.facts["success"])
+    return np.asarray(left[table.successor].argmin(axis=1))

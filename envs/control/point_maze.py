@@ -160,7 +160,7 @@ def _oracle(step_length: float, observation: np.ndarray) -> np.ndarray:
     position, goal = np.split(observation.astype(np.float64), 2, axis=1)
     ahead = _ROUTES.first_bend(position, goal, reached=CLEARANCE / 2) - position
     longest = np.abs(ahead).max(axis=1, keepdims=True)
-    return (ahead / np.maximum(longest, step_length)).astype(np.float32)
+    return np.asarray(ahead / np.maximum(longest, step_length), dtype=np.float32)
 
 
 def _card(step_length: float, time_limit: int | None) -> EnvCard:

@@ -92,7 +92,7 @@ class Walls:
         first = self._line(position[:, None], self.corners)
         first = np.where(first < reached, np.inf, first)
         best = self.corners[(first + self.onward(goal)).argmin(axis=-1)]
-        return np.where(self.sees(position, goal)[:, None], goal, best)
+        return np.asarray(np.where(self.sees(position, goal)[:, None], goal, best))
 
     def _line(self, start: FloatArray, end: FloatArray) -> FloatArray:
         """Returns the straight distance where the points see each other, else infinity."""

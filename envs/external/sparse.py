@@ -80,15 +80,16 @@ class SparseTask(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         own = (SUCCESS.name, ORIGINAL_REWARD.name)
         given = tuple(field for field in card.facts if field.name not in own)
         self._named = tuple(field.name for field in given)
-        card = dataclasses.replace(card, facts=(*given, ORIGINAL_REWARD))
-        conditions = " and ".join(threshold.describe(card) for threshold in self.thresholds)
+        readable = dataclasses.replace(card, facts=(*given, ORIGINAL_REWARD))
+        conditions = " and ".join(threshold.describe(readable) for threshold in self.thresholds)
         judged = "the episode ends there" if terminate_on_success else "judged at the last step"
         self.card = dataclasses.replace(
             card,
-            facts=(*card.facts, SUCCESS),
+            facts=(*readable.facts, SUCCESS),
             success=f"{conditions}; {judged}",
             score="success",
             time_limit=env.spec.max_episode_steps if env.spec is not None else card.time_limit,
+            human_design=card.human_design or "what it came with, the fact `original_reward`",
         )
 
     def reset(
@@ -124,7 +125,7 @@ class SparseTask(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
                 f"info of {self.card.id} lacks the fact {name!r} that its card names; give "
                 f"SparseTask a reader for it: facts={{{name!r}: lambda env: ...}}"
             )
-        array = np.asarray(value, dtype=np.float64)
+        array = np.array(value, dtype=np.float64)
         return array if array.ndim else float(array)
 
     def _quantity(self, name: str, observation: Any, facts: Mapping[str, Any]) -> FloatArray:

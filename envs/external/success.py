@@ -59,7 +59,9 @@ and below, got above=None, below=None
     def holds(self, value: FloatArray) -> BoolArray:
         """Tells for each of n values (n, k), with k components, whether it is past the bound."""
         scalar = value[:, 0] if value.shape[1] == 1 else np.linalg.norm(value, axis=1)
-        return scalar >= self.above if self.above is not None else scalar <= self.below
+        low = -np.inf if self.above is None else self.above
+        high = np.inf if self.below is None else self.below
+        return (low <= scalar) & (scalar <= high)
 
     def describe(self, card: EnvCard) -> str:
         """Returns the predicate in words, with the unit of the field.
