@@ -9,6 +9,7 @@ reason: it is neither averaged in nor lost from sight.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from rewardsmith.agents.finished import (
-    SEED_FOLDER,
-    TERM,
-    Run,
-    Unfinished,
-    load_run,
-    read_mapping,
-)
+from rewardsmith.agents.run_record import TERM, Run, Unfinished, load_run, read_mapping
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 __all__ = ["Comparison", "Run", "Unfinished", "load_comparison"]
 
 _MUST_AGREE = ("env", "total_steps")
+_SEED = re.compile(r"seed_(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +54,7 @@ class Comparison:
 
     def of(self, task: str, design: str | None = None) -> tuple[Run, ...]:
         """Returns the finished runs on `task`, of one design or of all, in order of seed."""
-        return tuple(run for run in self.runs
-                     if run.task == task and design in (None, run.design))
+        return tuple(run for run in self.runs if run.task == task and design in (None, run.design))
 
     def scores(self, task: str, design: str) -> FloatArray:
         """Returns the final score of each of the n runs, (n,)."""
@@ -80,8 +74,11 @@ class Comparison:
     def terms(self, task: str, design: str) -> tuple[str, ...]:
         """Returns the names of the design's terms that every run recorded."""
         runs = self.of(task, design)
-        return tuple(column.removeprefix(TERM) for column in runs[0].metrics
-                     if column.startswith(TERM) and all(column in run.metrics for run in runs))
+        return tuple(
+            column.removeprefix(TERM)
+            for column in runs[0].metrics
+            if column.startswith(TERM) and all(column in run.metrics for run in runs)
+        )
 
 
 def load_comparison(folder: str | Path) -> Comparison:
@@ -93,11 +90,13 @@ def load_comparison(folder: str | Path) -> Comparison:
     """
     folder = Path(folder)
     plan = read_mapping(folder / "compare.yaml") if (folder / "compare.yaml").is_file() else {}
-    found = [load_run(place) for place in _run_folders(folder)]
+    found = _found(folder)
     if not found:
-        raise ConfigError(f"{str(folder)!r} holds no run (expected <task>/<design>/seed_<k>/, or "
-                          "the files of one run); run `rewardsmith compare` or `rewardsmith "
-                          "train` first, or name the folder that one of them printed")
+        raise ConfigError(
+            f"{str(folder)!r} holds no run (expected <task>/<design>/seed_<k>/, or "
+            "the files of one run); run `rewardsmith compare` or `rewardsmith "
+            "train` first, or name the folder that one of them printed"
+        )
     begun = {(one.task, one.design, one.seed) for one in found}
     found += [Unfinished(*key, state="missing") for key in _planned(plan) if key not in begun]
     tasks = _ranks((one.task for one in found), plan.get("tasks"))
@@ -112,14 +111,18 @@ def load_comparison(folder: str | Path) -> Comparison:
         runs=runs,
         unfinished=tuple(one for one in found if isinstance(one, Unfinished)),
         tasks=tuple(dict.fromkeys(run.task for run in runs)),
-        baseline=baseline if any(run.design == baseline for run in runs) else None)
+        baseline=baseline if any(run.design == baseline for run in runs) else None,
+    )
 
 
-def _run_folders(folder: Path) -> list[Path]:
+def _found(folder: Path) -> list[Run | Unfinished]:
     if (folder / "status.json").is_file():
-        return [folder]
-    return [place for place in folder.glob("*/*/seed_*")
-            if place.is_dir() and SEED_FOLDER.fullmatch(place.name)]
+        return [load_run(folder)]
+    return [
+        load_run(place, (place.parent.parent.name, place.parent.name, int(match[1])))
+        for place in folder.glob("*/*/seed_*")
+        if place.is_dir() and (match := _SEED.fullmatch(place.name))
+    ]
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
@@ -141,12 +144,16 @@ def _check_same_task(runs: Iterable[Run]) -> None:
     for run in runs:
         other = first.setdefault(run.task, run)
         one, two = (dict(_flat(r.config)) for r in (other, run))
-        differing = [f"{key} ({one.get(key)!r} and {two.get(key)!r})"
-                     for key in sorted(one.keys() | two.keys()) if one.get(key) != two.get(key)]
+        differing = [
+            f"{key} ({one.get(key)!r} and {two.get(key)!r})"
+            for key in sorted(one.keys() | two.keys())
+            if one.get(key) != two.get(key)
+        ]
         if differing:
             raise ConfigError(
                 f"a report over runs of different tasks: {other.folder} and {run.folder} differ in "
-                f"{', '.join(differing)}; train both on the same task, or move one elsewhere")
+                f"{', '.join(differing)}; train both on the same task, or move one elsewhere"
+            )
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -172,10 +172,12 @@ def permutation_p_value(a: ArrayLike, b: ArrayLike) -> float:
 
     def difference(x: FloatArray, y: FloatArray, axis: int) -> FloatArray:
         # Rounded, so that deals that tie on paper tie in floating point too.
-        return np.round((x.mean(axis=axis) - y.mean(axis=axis)) / spread, 9)
+        gap: FloatArray = (x.mean(axis=axis) - y.mean(axis=axis)) / spread
+        return np.round(gap, 9)
 
     result = stats.permutation_test(
-        (a, b), difference, vectorized=True, n_resamples=9999, rng=np.random.default_rng(_SEED))
+        (a, b), difference, vectorized=True, n_resamples=9999, rng=np.random.default_rng(_SEED)
+    )
     return float(result.pvalue)
 
 
@@ -202,8 +204,14 @@ def steps_to_threshold(steps: IntArray, curves: ArrayLike, threshold: float) -> 
     n = len(times)
     k = max(1, int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)))
     level = float(1 - 2 * stats.binom.cdf(k - 1, n, 0.5))
-    return Reach(reached=int(np.isfinite(times).sum()), n=n, median=float(np.median(times)),
-                 low=float(times[k - 1]), high=float(times[n - k]), level=level)
+    return Reach(
+        reached=int(np.isfinite(times).sum()),
+        n=n,
+        median=float(np.median(times)),
+        low=float(times[k - 1]),
+        high=float(times[n - k]),
+        level=level,
+    )
 
 
 def _bootstrap(statistic: Callable[..., Any], samples: Sequence[ArrayLike]) -> Estimate:
@@ -217,9 +225,15 @@ def _bootstrap(statistic: Callable[..., Any], samples: Sequence[ArrayLike]) -> E
 
 def _resample(statistic: Callable[..., Any], samples: Sequence[FloatArray], axis: int) -> Any:
     return stats.bootstrap(
-        samples, statistic, vectorized=True, axis=axis, n_resamples=_RESAMPLES,
-        confidence_level=LEVEL, method="percentile",
-        rng=np.random.default_rng(_SEED)).confidence_interval
+        samples,
+        statistic,
+        vectorized=True,
+        axis=axis,
+        n_resamples=_RESAMPLES,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    ).confidence_interval
 
 
 def _pooled_iqm(*groups: FloatArray, axis: int) -> Any:

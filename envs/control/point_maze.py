@@ -69,7 +69,7 @@ class PointMaze(BatchEnv):
     After PointMaze-UMaze of D4RL (Fu et al. 2020, arXiv 2004.07219).
     """
 
-    state_names = ("position", "goal", "_onward")
+    state_names = ("position", "goal", "_onward", "_path_distance")
 
     def __init__(
         self,
@@ -97,31 +97,34 @@ class PointMaze(BatchEnv):
         self.position = np.zeros((num_envs, 2))
         self.goal = np.zeros((num_envs, 2))
         self._onward = np.zeros((num_envs, len(CORNERS)))
+        self._path_distance = np.zeros(num_envs)
 
     def _spawn(self, rows: IntArray) -> None:
-        self.position[rows] = self._somewhere(rows, START)
-        self.goal[rows] = self._somewhere(rows, GOAL)
-        self._onward[rows] = WALLS.onward(self.goal[rows])
+        start, goal = self._somewhere(rows, START), self._somewhere(rows, GOAL)
+        onward = WALLS.onward(goal)
+        self.position[rows], self.goal[rows], self._onward[rows] = start.T, goal.T, onward.T
+        self._path_distance[rows] = WALLS.path_length(start, goal, onward)
 
     def _somewhere(self, rows: IntArray, region: tuple[float, ...]) -> FloatArray:
-        """Draws a point of a region for each of `rows`, (k, 2)."""
+        """Draws a point of a region for each of `rows`; x and y, (2, k)."""
         left, bottom, right, top = region
         x = left + (right - left) * self.streams.uniform(rows)
         y = bottom + (top - bottom) * self.streams.uniform(rows)
-        return np.stack((x, y), axis=1)
+        return np.stack((x, y))
 
     def _advance(self, action: np.ndarray) -> tuple[FloatArray, BoolArray]:
         if not np.isfinite(action).all():
             row = int(np.flatnonzero(~np.isfinite(action).all(axis=1))[0])
             raise EnvError(f"action {action[row]} of row {row} is not finite")
         change = np.clip(action, -1.0, 1.0) * self.step_length
-        self.position = WALLS.slide(self.position, change)
+        point = WALLS.slide(self.position.T, change.T)
+        self.position = np.ascontiguousarray(point.T)
+        self._path_distance = WALLS.path_length(point, self.goal.T, self._onward.T)
         arrived = self._distance() <= self.goal_radius
         return arrived.astype(np.float64), arrived
 
     def _distance(self) -> FloatArray:
-        apart = self.position - self.goal
-        return np.hypot(apart[:, 0], apart[:, 1])
+        return np.hypot(*(self.position - self.goal).T)
 
     def _observe(self) -> np.ndarray:
         return np.concatenate((self.position, self.goal), axis=1, dtype=np.float32)
@@ -131,7 +134,7 @@ class PointMaze(BatchEnv):
         return {
             "success": distance <= self.goal_radius,
             "distance": distance,
-            "path_distance": WALLS.path_length(self.position, self.goal, self._onward),
+            "path_distance": self._path_distance.copy(),
         }
 
     def _draw(self, row: int) -> np.ndarray:
@@ -157,8 +160,8 @@ def _on_canvas(point: FloatArray) -> Point:
 
 def _oracle(step_length: float, observation: np.ndarray) -> np.ndarray:
     """Heads along the shortest way, keeping off the corners; (n, 4) -> (n, 2)."""
-    position, goal = np.split(observation.astype(np.float64), 2, axis=1)
-    ahead = _ROUTES.first_bend(position, goal, reached=CLEARANCE / 2) - position
+    point, goal = np.split(observation.astype(np.float64).T, 2)
+    ahead = (_ROUTES.first_bend(point, goal, passed=CLEARANCE / 2) - point).T
     longest = np.abs(ahead).max(axis=1, keepdims=True)
     return np.asarray(ahead / np.maximum(longest, step_length), dtype=np.float32)
 

@@ -4,6 +4,8 @@
     status.json   {"state": "running" | "finished" | "failed", "step", "total_steps", "error", ...}
     metrics.csv   one line per evaluation during training
     result.json   the episodes of the final policy, and what the scripted solver earns
+
+Only a finished run with sound files becomes a `Run`; the others keep their reason.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ from rewardsmith.envs.stateful import FloatArray, IntArray
 TERM = "term/"
 """Prefix of the columns that hold a design's terms."""
 
-SEED_FOLDER = re.compile(r"seed_(\d+)")
+Name = tuple[str, str, int]
+"""Task, design and seed."""
+
 _COLUMNS = ("task_return", "success", "length", "designed_return")
 
 
@@ -40,7 +43,8 @@ class Run:
         seed: Seed of the run.
         steps: Training steps at which it was evaluated, increasing, int64 (P,).
         metrics: Mean per-episode values at those steps, each (P,): "task_return",
-            "success", "length", "designed_return" and one "term/<name>" per term.
+            "success" (if the task tells), "length", "designed_return" and one
+            "term/<name>" per term.
         final: The same quantities for each of E episodes of the final policy, each (E,).
         score: What the task is judged by, "success" or "return".
         oracle: Means of the scripted solver's episodes, paid by the task and by this
@@ -88,8 +92,8 @@ class Unfinished:
         task: Name of the task.
         design: Name of the reward design.
         seed: Seed of the run.
-        state: "running", "failed", "damaged" (files cannot be read) or "missing" (planned,
-            never started).
+        state: "running", "interrupted", "failed", "damaged" (files cannot be read) or
+            "missing" (planned, never started).
         step: Training steps done.
         total_steps: Training steps planned; 0 if unknown.
         reason: The error in one line, or "".
@@ -104,8 +108,13 @@ class Unfinished:
     reason: str = ""
 
 
-def load_run(folder: str | Path) -> Run | Unfinished:
-    """Reads one run's folder; anything but a sound finished run comes back as `Unfinished`."""
+def load_run(folder: str | Path, name: Name | None = None) -> Run | Unfinished:
+    """Reads one run's folder; anything but a sound finished run comes back as `Unfinished`.
+
+    Args:
+        folder: The run's folder.
+        name: Task, design and seed; by default read off the configuration and the path.
+    """
     folder = Path(folder)
     config: dict[str, Any] = {}
     status: dict[str, Any] = {}
@@ -113,16 +122,19 @@ def load_run(folder: str | Path) -> Run | Unfinished:
         config = read_mapping(folder / "config.yaml")
         status = _read_json(folder / "status.json")
         if status.get("state") == "finished":
-            return _finished(folder, config, status)
+            return _finished(folder, name or _own_name(folder, config), config, status)
     except KeyError as error:
         status = {**status, "state": "damaged", "error": f"{error} is missing from its files"}
     except (ConfigError, ValueError, TypeError) as error:
         status = {**status, "state": "damaged", "error": str(error)}
     error_lines = str(status.get("error") or "").strip().splitlines()
     return Unfinished(
-        *_name(folder, config, {}), state=str(status.get("state", "damaged")),
-        step=int(status.get("step") or 0), total_steps=int(status.get("total_steps") or 0),
-        reason=error_lines[-1] if error_lines else "")
+        *(name or _own_name(folder, config)),
+        state=str(status.get("state", "damaged")),
+        step=int(status.get("step") or 0),
+        total_steps=int(status.get("total_steps") or 0),
+        reason=error_lines[-1] if error_lines else "",
+    )
 
 
 def read_metrics(path: Path) -> tuple[IntArray, dict[str, FloatArray]]:
@@ -142,8 +154,10 @@ def read_metrics(path: Path) -> tuple[IntArray, dict[str, FloatArray]]:
     if not by_step:
         raise ValueError(f"{path.name} holds no complete line")
     steps = sorted(by_step)
-    table = np.array([[float(cell) if cell else np.nan for cell in by_step[step]]
-                      for step in steps], dtype=np.float64)
+    table = np.array(
+        [[float(cell) if cell else np.nan for cell in by_step[step]] for step in steps],
+        dtype=np.float64,
+    )
     columns = {name: table[:, i] for i, name in enumerate(header) if i > 0}
     return np.array(steps, dtype=np.int64), columns
 
@@ -163,35 +177,47 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return data
 
 
-def _finished(folder: Path, config: dict[str, Any], status: dict[str, Any]) -> Run:
+def _finished(folder: Path, name: Name, config: dict[str, Any], status: dict[str, Any]) -> Run:
     result = _read_json(folder / "result.json")
     if result["score"] not in ("success", "return"):
         raise ValueError(f"result.json: score must be success or return, got {result['score']!r}")
     steps, metrics = read_metrics(folder / "metrics.csv")
-    final = {key: np.asarray(result[key], dtype=np.float64) for key in _COLUMNS}
-    final |= {f"{TERM}{key}": np.asarray(value, dtype=np.float64)
-              for key, value in (result.get("terms") or {}).items()}
-    card = result.get("card") or {}
+    episodes = {column: result[column] for column in _COLUMNS if column in result}
+    episodes |= {f"{TERM}{key}": value for key, value in (result.get("terms") or {}).items()}
+    final = {key: np.asarray(value, dtype=np.float64) for key, value in episodes.items()}
     run = Run(
-        *_name(folder, config, card), steps=steps, metrics=metrics, final=final,
-        score=result["score"], oracle=result.get("oracle"), card=card, config=config,
-        versions=status.get("versions") or {}, folder=folder)
+        *name,
+        steps=steps,
+        metrics=metrics,
+        final=final,
+        score=result["score"],
+        oracle=result.get("oracle"),
+        card=result.get("card") or {},
+        config=config,
+        versions=status.get("versions") or {},
+        folder=folder,
+    )
     for column in ("task_return", "designed_return", run.score_column):
         if column not in metrics:
             raise ValueError(f"metrics.csv has no column {column!r}")
         if final[column].size == 0 or not np.isfinite(final[column]).all():
-            raise ValueError(f"result.json: {column!r} of the final episodes is empty or not finite")
+            raise ValueError(f"result.json: {column!r} has no episode, or one that is not finite")
     return run
 
 
-def _name(folder: Path, config: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, int]:
-    """Returns task, design and seed: by the folders, or by the files where a run stands alone."""
+def _own_name(folder: Path, config: Mapping[str, Any]) -> Name:
+    """Names a run that stands alone, in <...>/<design>/[<agent>/]seed_<k>."""
+    task, agent = (str((config.get(part) or {}).get("name") or part) for part in ("env", "agent"))
     place = folder.resolve()
-    match = SEED_FOLDER.fullmatch(place.name)
-    if match:
-        return place.parent.parent.name, place.parent.name, int(match[1])
-    return (str(config.get("task") or card.get("id") or "task"),
-            str(config.get("design") or place.name), int(config.get("seed") or 0))
+    design = next(
+        (
+            part.name
+            for part in (place, *place.parents)
+            if part.name != agent and not part.name.startswith("seed_")
+        ),
+        "",
+    )
+    return task, design, int(config.get("seed") or 0)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

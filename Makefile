@@ -1,0 +1,38 @@
+# `make demo` and `make test` need nothing but Python 3.11+ and this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types docs pytest benchmarks clean
+
+demo: .venv/core                ## compare rewards on two tasks; ends with a report
+	$(BIN)/rewardsmith compare experiment=quickstart
+
+test: lint types docs pytest    ## everything CI checks
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+docs: .venv/dev
+	$(BIN)/mkdocs build --strict --quiet
+
+pytest: .venv/dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+benchmarks: .venv/dev           ## measures the races and writes docs/performance.md
+	$(BIN)/python benchmarks/run.py
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/dev: .venv/core
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	touch $@
+
+clean:
+	rm -rf .venv site runs build
