@@ -64,17 +64,54 @@ def compose(overrides: list[str]) -> dict[str, Any]:
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
 
     overrides = with_reward_files(overrides)
     check_groups(overrides)
-    try:
-        if GlobalHydra.instance().is_initialized():
-            return plain(hydra.compose("train", overrides))
+    if GlobalHydra.instance().is_initialized():
+        return plain(_composed("train", overrides))
+    with hydra.initialize_config_module(PACKAGE, version_base="1.3"):
+        return plain(_composed("train", overrides))
+
+
+def preflight(job: str, arguments: list[str]) -> None:
+    """Checks the arguments of a job before Hydra runs it, for errors that name the mend.
+
+    A multirun and Hydra's own flags are left to Hydra.
+
+    Raises:
+        ConfigError: If a group option or a key is unknown, or an override is malformed.
+    """
+    import hydra
+
+    check_groups(arguments)
+    if not any(argument.startswith("-") for argument in arguments):
         with hydra.initialize_config_module(PACKAGE, version_base="1.3"):
-            return plain(hydra.compose("train", overrides))
+            _composed(job, arguments)
+
+
+def _composed(job: str, overrides: list[str]) -> Any:
+    """Composes a configuration; an unknown key is reported with its nearest neighbours."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+
+    try:
+        return hydra.compose(job, overrides)
     except HydraException as error:
-        raise ConfigError(str(error).partition("\nSet the environment")[0]) from None
+        cause: Any = error
+        while cause is not None and not getattr(cause, "full_key", None):
+            cause = cause.__cause__
+        if cause is None:
+            raise ConfigError(str(error).partition("\nSee https")[0]) from None
+        full_key = str(cause.full_key)
+        parent, _, key = full_key.rpartition(".")
+        others = [o for o in overrides if not o.lstrip("+~").startswith(f"{full_key}=")]
+        base = hydra.compose(job, others)
+        siblings = OmegaConf.select(base, parent) if parent else base
+        known = list(siblings) if isinstance(siblings, DictConfig) else []
+        raise ConfigError(
+            f"{unknown('key', key, map(str, known), where=parent or job)} A key that is not there "
+            f"yet is added with a plus sign: +{full_key}=...") from None
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -99,6 +136,9 @@ def plain(config: Any) -> dict[str, Any]:
 def _explain(error: Exception, config: Any) -> str:
     message = str(error).partition("\n")[0]
     where = getattr(error, "full_key", None)
+    if "issing mandatory value" in message:
+        missing = message.rpartition(":")[2].strip()
+        return f"{missing} is missing; give it on the command line: {missing}=..."
     if "env." in message and "not found" in message:
         return (f"the chosen reward needs {message.partition(chr(39))[2].partition(chr(39))[0]!r}, "
                 f"which env={config.env.get('name')} does not define; set it on the command line "

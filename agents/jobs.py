@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rewardsmith.agents.compare import Cell, plan, run_cells, save_settings
-from rewardsmith.agents.configs import PACKAGE, check_groups, plain, with_reward_files
+from rewardsmith.agents.configs import PACKAGE, plain, preflight, with_reward_files
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.envs.errors import RewardsmithError
 
@@ -50,7 +50,7 @@ def _under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[st
             status[0] = 2
 
     arguments = with_reward_files(arguments)
-    check_groups(arguments)
+    preflight(job, arguments)
     sys.argv = [f"rewardsmith {job}", *arguments]
     hydra.main(version_base="1.3", config_path=f"pkg://{PACKAGE}", config_name=job)(task)()
     return status[0]
@@ -58,6 +58,7 @@ def _under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[st
 
 def _train(config: DictConfig) -> int:
     from rewardsmith.agents.report import write_report
+    from rewardsmith.agents.train import check
     from rewardsmith.agents.train import train as run
 
     settings, chosen = plain(config), HydraConfig.get().runtime.choices
@@ -65,8 +66,8 @@ def _train(config: DictConfig) -> int:
     default = Path("runs/train", settings["env"]["name"], str(reward), settings["agent"]["name"],
                    f"seed_{settings['seed']}")
     folder = RunFolder(settings["folder"] or default)
-    if folder.is_finished():
-        console.print(f"{folder.path} is finished already; its result follows.")
+    check(settings)
+    was_finished = folder.is_finished()
     with _progress() as progress:
         bar = progress.add_task(f"{settings['env']['name']} / {reward}",
                                 total=settings["total_steps"], note="")
@@ -76,6 +77,8 @@ def _train(config: DictConfig) -> int:
 
         result = run(settings, folder, progress=report, catch_signals=True)
         progress.update(bar, completed=settings["total_steps"])
+    if was_finished:
+        console.print(f"{folder.path} was finished already; nothing was trained.")
     _print_result(result)
     console.print(f"Report: {write_report(folder.path)}")
     return 0

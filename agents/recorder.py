@@ -47,7 +47,7 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
         """Starts new episodes in all rows; running sums are dropped."""
         self._sums = {}
         self._length = np.zeros(self.num_envs)
-        return self.env.reset(seed=seed, options=options)
+        return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
 
     def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Steps the environment and adds to the running sums."""

@@ -10,7 +10,7 @@ reason: it is neither averaged in nor lost from sight.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def load_comparison(folder: str | Path) -> Comparison:
     _check_same_task(runs)
     baseline = str(plan.get("baseline") or "sparse")
     return Comparison(
-        name=str(plan.get("name") or folder.resolve().name),
+        name=str(plan.get("name") or _title(folder, found)),
         folder=folder,
         runs=runs,
         unfinished=tuple(one for one in found if isinstance(one, Unfinished)),
@@ -123,6 +123,11 @@ def _found(folder: Path) -> list[Run | Unfinished]:
         for place in folder.glob("*/*/seed_*")
         if place.is_dir() and (match := _SEED.fullmatch(place.name))
     ]
+
+
+def _title(folder: Path, found: Sequence[Run | Unfinished]) -> str:
+    lone = (folder / "status.json").is_file()
+    return f"{found[0].task} / {found[0].design}" if lone else folder.resolve().name
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:

@@ -79,6 +79,12 @@ class Run:
         return self.metrics[self.score_column]
 
     @property
+    def pays_the_task(self) -> bool:
+        """Whether the design paid the task reward itself, at every evaluation."""
+        paid, earned = self.metrics["designed_return"], self.metrics["task_return"]
+        return bool(np.allclose(paid, earned, equal_nan=True))
+
+    @property
     def final_score(self) -> float:
         """Mean score of the final policy's episodes."""
         return float(self.final[self.score_column].mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
 from rewardsmith.agents.recorder import EpisodeRecorder
-from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.errors import unknown
 from rewardsmith.rewards.config import build_design
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.wrappers import VectorRewardWrapper
@@ -28,16 +29,25 @@ def make_task(env: Mapping[str, Any], n: int) -> gym.vector.VectorEnv[Any, Any, 
     """
     env_id, options = str(env["id"]), dict(env.get("options") or {})
     if env_id.startswith(PREFIX):
-        try:
-            return gym.make_vec(env_id, n, autoreset_mode=AutoresetMode.SAME_STEP, **options)
-        except (gym.error.Error, TypeError) as error:
-            raise ConfigError(f"env.id {env_id!r} with env.options {options}: {error}") from None
+        _check_ours(env_id, options)
+        return gym.make_vec(env_id, n, autoreset_mode=AutoresetMode.SAME_STEP, **options)
     from rewardsmith.envs.external import make_external_vec
 
     return make_external_vec(
         env_id, n, success=env.get("success"),
-        terminate_on_success=bool(env.get("terminate_on_success", False)),
+        terminate_on_success=env.get("terminate_on_success"),
         autoreset_mode=AutoresetMode.SAME_STEP, **options)
+
+
+def _check_ours(env_id: str, options: Mapping[str, Any]) -> None:
+    ours = [known for known in gym.registry if known.startswith(PREFIX)]
+    if env_id not in ours:
+        raise unknown("environment", env_id, ours, where="env.id")
+    batch = gym.envs.registration.load_env_creator(str(gym.spec(env_id).vector_entry_point))
+    known_options = inspect.signature(batch).parameters.keys() - {"num_envs", "autoreset_mode"}
+    for option in options:
+        if option not in known_options:
+            raise unknown("option", option, known_options, where=f"env.options of {env_id}")
 
 
 def make_single(env: Mapping[str, Any]) -> gym.Env[Any, Any]:
@@ -49,7 +59,7 @@ def make_single(env: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
     return make_external(
         env_id, success=env.get("success"),
-        terminate_on_success=bool(env.get("terminate_on_success", False)), **options)
+        terminate_on_success=env.get("terminate_on_success"), **options)
 
 
 def pay_and_record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rewardsmith.envs.errors import unknown
 
@@ -36,7 +36,7 @@ class TensorBoardTracker:
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes one scalar per metric."""
@@ -60,7 +60,8 @@ class WandbTracker:
     def __init__(self, folder: Path, config: Mapping[str, Any], project: str) -> None:
         import wandb
 
-        mode = "online" if os.environ.get("WANDB_API_KEY") else "offline"
+        mode: Literal["online", "offline"] = (
+            "online" if os.environ.get("WANDB_API_KEY") else "offline")
         self._run: Any = wandb.init(
             project=project, name="/".join(folder.parts[-3:]), dir=str(folder),
             config=dict(config), mode=mode, settings=wandb.Settings(silent=True))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import gymnasium as gym
+import numpy as np
 
 from rewardsmith.agents import checkpoint
 from rewardsmith.agents.evaluation import (
@@ -30,6 +30,7 @@ from rewardsmith.envs.errors import ConfigError
 from rewardsmith.rewards.config import build_design
 
 _NOT_IDENTITY = ("tracker", "folder")
+_STRIP_FRAMES = 16
 _PACKAGES = ("rewardsmith", "gymnasium", "stable-baselines3", "torch", "numpy", "mujoco")
 
 
@@ -90,6 +91,9 @@ def check(config: Mapping[str, Any]) -> None:
             value = value[part]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"{key} must be a whole number of at least 1, got {value!r}")
+    gamma = config["agent"]["gamma"]
+    if not isinstance(gamma, int | float) or not 0 <= gamma <= 1:
+        raise ConfigError(f"agent.gamma must be in [0, 1], got {gamma!r}")
     if not isinstance(config["seed"], int) or not 0 <= config["seed"] < 2**31:
         raise ConfigError(f"seed must be a whole number in [0, 2**31), got {config['seed']!r}")
     design = build_design(config["reward"])
@@ -197,5 +201,6 @@ def _film(env: Mapping[str, Any], folder: RunFolder, policy: Policy) -> None:
 
     frames = filmed_episode(env, policy, seed=FINAL_SEED)
     if frames:
-        save_png(film_strip(frames), folder.path / "rollout.png")
-        save_gif(frames, folder.path / "rollout.gif", fps=gym.Env.metadata.get("render_fps", 10))
+        shown = np.linspace(0, len(frames) - 1, min(len(frames), _STRIP_FRAMES)).astype(int)
+        save_png(film_strip([frames[i] for i in shown]), folder.path / "rollout.png")
+        save_gif(frames, folder.path / "rollout.gif", fps=10)

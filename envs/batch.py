@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -35,8 +35,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         render_mode: "rgb_array" or None.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     card: EnvCard
 
     def __init__(
@@ -47,15 +46,15 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise EnvError(f"num_envs must be at least 1, got {num_envs}")
+        if not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise EnvError(f"num_envs must be a whole number of at least 1, got {num_envs}")
         if time_limit is not None and time_limit < 1:
             raise EnvError(f"time_limit must be at least 1 step or null, got {time_limit}")
         if render_mode not in (None, "rgb_array"):
             raise EnvError(f"render_mode must be 'rgb_array' or None, got {render_mode!r}")
         self.num_envs = num_envs
         self.time_limit = time_limit
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _mode(autoreset_mode)
         self.render_mode = render_mode
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -113,6 +112,8 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
     ) -> tuple[np.ndarray, FloatArray, BoolArray, BoolArray, Info]:
         """Steps every row; a finished row is reset as the autoreset mode says."""
         actions = self._checked(actions)
+        if not self._seeded:
+            raise EnvError("step was called before the first reset; call reset(seed=...)")
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             return self._step_then_reset_next(actions)
         if self.done.any():
@@ -126,29 +127,32 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
 
     def snapshot(self) -> dict[str, Any]:
         """Returns everything the next steps depend on, random streams included."""
-        return {"task": self.state_dict(), "streams": self.streams.state_dict(),
+        return {"of": self._identity(), "task": self.state_dict(), "streams": self.streams.state_dict(),
                 "elapsed": self.elapsed.copy(), "done": self.done.copy(), "seeded": self._seeded}
 
     def restore(self, snapshot: dict[str, Any]) -> np.ndarray:
         """Puts a snapshot back, bit for bit; returns the observation at that point.
 
         Raises:
-            EnvError: If the snapshot was taken of another number of rows.
+            EnvError: If the snapshot was taken of another task or number of rows.
         """
-        if len(snapshot["done"]) != self.num_envs:
-            raise EnvError(f"the snapshot holds {len(snapshot['done'])} rows, this environment "
-                           f"{self.num_envs}; make it with num_envs={len(snapshot['done'])}")
+        if snapshot["of"] != self._identity():
+            raise EnvError(f"the snapshot was taken of {snapshot['of']}, this environment is "
+                           f"{self._identity()}; make it with the same options and num_envs")
         self.load_state_dict(snapshot["task"])
         self.streams.load_state_dict(snapshot["streams"])
         self.elapsed, self.done = snapshot["elapsed"].copy(), snapshot["done"].copy()
         self._seeded = snapshot["seeded"]
         return self._observe()
 
-    def render(self) -> tuple[np.ndarray, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[np.ndarray, ...] | None:
         """Returns a picture per row, or None without `render_mode="rgb_array"`."""
         if self.render_mode is None:
             return None
         return tuple(self._draw(row) for row in range(self.num_envs))
+
+    def _identity(self) -> str:
+        return f"{type(self).__name__} x {self.num_envs} with {self.single_observation_space}"
 
     def _step_then_reset_next(
         self, actions: np.ndarray
@@ -194,11 +198,15 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed is None:
             return
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else list(seed)
+        if isinstance(seed, int | np.integer):
+            seeds: list[int | None] = [int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
         if len(seeds) != self.num_envs:
             raise EnvError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
-        if any(s is not None and s < 0 for s in seeds):
-            raise EnvError(f"seeds must be non-negative, got {seeds}")
+        if any(s is not None and not (isinstance(s, int | np.integer) and 0 <= s < 2**63)
+               for s in seeds):
+            raise EnvError(f"seeds must be whole numbers in [0, 2**63), got {seeds}")
         given = np.array([row for row in rows if seeds[row] is not None], dtype=np.int64)
         self.streams.seed(given, np.array([seeds[row] for row in given], dtype=np.int64))
         self._seeded = True
@@ -217,11 +225,16 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         if array.shape != self.action_space.shape:
             raise EnvError(f"actions must have shape {self.action_space.shape}, got {array.shape}")
         if isinstance(self.single_action_space, gym.spaces.Discrete):
+            if array.dtype.kind not in "iu":
+                raise EnvError(f"actions must be whole numbers, got an array of {array.dtype}")
             legal = (array >= 0) & (array < self.single_action_space.n)
-            if not legal.all():
-                row = int(np.flatnonzero(~legal)[0])
-                raise EnvError(f"action {array[row]} of row {row} is outside "
-                               f"0..{self.single_action_space.n - 1}")
+            allowed = f"0..{self.single_action_space.n - 1}"
+        else:
+            legal = np.isfinite(array).reshape(self.num_envs, -1).all(axis=1)
+            allowed = "the finite numbers"
+        if not legal.all():
+            row = int(np.flatnonzero(~legal)[0])
+            raise EnvError(f"action {array[row]} of row {row} is outside {allowed}")
         return array
 
     def _info(self) -> Info:
@@ -241,8 +254,7 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
         options: What the batch class takes.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
     def __init__(
         self, batch: type[BatchEnv], render_mode: str | None = None, **options: Any
@@ -273,7 +285,7 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
         return (observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]),
                 _first(info))
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """Returns a picture, uint8 of shape (height, width, 3)."""
         frames = self.batch.render()
         return None if frames is None else frames[0]
@@ -285,6 +297,14 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
     def restore(self, snapshot: dict[str, Any]) -> np.ndarray:
         """Puts a snapshot back; returns the observation at that point."""
         return np.asarray(self.batch.restore(snapshot)[0])
+
+
+def _mode(mode: AutoresetMode | str) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        known = ", ".join(repr(m.value) for m in AutoresetMode)
+        raise EnvError(f"autoreset_mode must be one of {known}, got {mode!r}") from None
 
 
 def _first(info: Info) -> Info:

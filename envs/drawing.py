@@ -88,7 +88,7 @@ class Canvas:
         """Returns the pixels a shape can touch, and the row and column of their centres."""
         first = np.floor(np.array([top, left]) * self._scale).astype(int) - 1
         last = np.ceil(np.array([bottom, right]) * self._scale).astype(int) + 1
-        first, last = np.maximum(first, 0), np.minimum(last, self._pixels.shape[:2])
+        first, last = (np.clip(edge, 0, self._pixels.shape[:2]) for edge in (first, last))
         row = (np.arange(first[0], last[0])[:, None] + 0.5) / self._scale
         column = (np.arange(first[1], last[1])[None, :] + 0.5) / self._scale
         return (slice(first[0], last[0]), slice(first[1], last[1])), row, column

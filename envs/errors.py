@@ -14,6 +14,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 30
+
 
 class RewardsmithError(Exception):
     """Base of every error a user can cause."""
@@ -42,5 +44,7 @@ def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "") -
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f" did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     place = f" in {where}" if where else ""
-    listing = ", ".join(names) if names else "none"
+    listing = ", ".join(names[:_LISTED]) if names else "none"
+    if len(names) > _LISTED:
+        listing += f" and {len(names) - _LISTED} more"
     return ConfigError(f"unknown {kind} {name!r}{place};{hint} Known: {listing}.")

@@ -101,7 +101,7 @@ class RewardDesign(Term):
                 parts[name] = inner.total
                 parts.update({f"{name}/{key}": value for key, value in inner.parts.items()})
             else:
-                parts[name] = term(transition)  # type: ignore[operator]
+                parts[name] = term(transition)
             if parts[name].shape != transition.reward.shape:
                 raise RewardError(f"term {name!r} returned shape {parts[name].shape}; "
                                   f"it must return one value per environment, shape "

@@ -29,5 +29,5 @@ def cleared(array: NDArray[Any], mask: BoolArray, value: float) -> NDArray[Any]:
     """
     if array.shape[-1] != mask.size:
         return np.full((*array.shape[:-1], mask.size), value)
-    array[..., mask] = value
+    np.copyto(array, value, where=mask)
     return array

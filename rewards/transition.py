@@ -68,7 +68,7 @@ class Transition:
     active: BoolArray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.active is None:
+        if getattr(self, "active", None) is None:
             object.__setattr__(self, "active", np.ones(len(self.reward), dtype=np.bool_))
 
     @property

@@ -101,7 +101,7 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
     ) -> tuple[Any, dict[str, Any]]:
         """Starts episodes in all rows, or where `options["reset_mask"]` is true."""
         mask = None if options is None else options.get("reset_mask")
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         self.stream.begin(observation, info, mask)
         self._done = np.zeros(self.num_envs, dtype=np.bool_) if mask is None else self._done & ~mask
         return observation, info

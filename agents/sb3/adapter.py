@@ -96,7 +96,8 @@ class VectorAdapter(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Returns a picture of every row."""
-        return list(self.env.render() or [None] * self.num_envs)
+        pictures: Any = self.env.render()
+        return [None] * self.num_envs if pictures is None else list(pictures)
 
     def _rows(self, indices: Any) -> list[int]:
         return list(self._get_indices(indices))

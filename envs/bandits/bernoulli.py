@@ -162,6 +162,6 @@ def _card(arms: int, given: FloatArray | None, time_limit: int | None) -> EnvCar
         score="return",
         time_limit=time_limit,
         oracle=None if given is None else functools.partial(_oracle, int(given.argmax())),
-        human_design="Charge the regret of every pull, which tells good arms from bad at once.",
+        human_design="Besides the task's reward, charge every pull its regret.",
         source="Lattimore and Szepesvari 2020, Bandit Algorithms, section 4.",
     )

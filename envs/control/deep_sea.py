@@ -155,8 +155,7 @@ def _card(size: int, mapping_seed: int | None, time_limit: int | None) -> EnvCar
         success="The treasure is found at the end of the episode.",
         time_limit=time_limit,
         oracle=functools.partial(_oracle, size, mapping_seed),
-        human_design="Pay each step by which column - row grows, so that leaving the way to the "
-        "treasure costs at once and the price of moving right no longer misleads.",
+        human_design="Besides the task's reward, pay every step by how far right it is.",
         source="Osband et al. 2019, bsuite, arXiv 1908.03568.",
     )
 

@@ -50,16 +50,14 @@ class KeyDoor(FiniteEnv):
         EnvError: If an argument is out of range.
 
     Example:
-        >>> env = KeyDoor(2)
+        >>> env = KeyDoor(3)
         >>> observation, info = env.reset(seed=0)
         >>> observation.shape, info["has_key"].tolist()
-        ((2, 30), [False, False])
-        >>> for _ in range(40):  # the oracle needs at most 31 steps, then stands in the goal
-        ...     observation, reward, terminated, _, info = env.step(env.card.oracle(observation))
-        ...     if terminated.any():
-        ...         break
-        >>> bool(info["success"][terminated].all())
-        True
+        ((3, 30), [False, False, False])
+        >>> env.card.field("key").read(observation)[0]
+        array([1., 0.])
+        >>> env.step(env.card.oracle(observation))[1]  # nothing is paid before the goal
+        array([0., 0., 0.])
 
     The task follows DoorKey of MiniGrid (Chevalier-Boisvert et al. 2023, arXiv 2306.13831).
     """
@@ -147,8 +145,8 @@ def _card(layout: Layout, time_limit: int | None) -> EnvCard:
         success="The agent stands on the goal.",
         time_limit=time_limit,
         oracle=functools.partial(_oracle, layout),
-        human_design="Pay once each for taking the key and opening the door, pay the step by "
-        "which the agent comes nearer to the next of key, door and goal, and charge for lava.",
+        human_design="Besides the task's reward, pay a little for every step with the key in "
+        "hand, and more with the door open.",
         source="After DoorKey of MiniGrid (Chevalier-Boisvert et al. 2023, arXiv 2306.13831).",
     )
 

@@ -96,7 +96,7 @@ class PointMaze(BatchEnv):
         )
         self.position = np.zeros((num_envs, 2))
         self.goal = np.zeros((num_envs, 2))
-        self._onward = np.zeros((num_envs, len(CORNERS)))
+        self._onward = np.zeros((num_envs, len(CORNERS) + 1))
         self._path_distance = np.zeros(num_envs)
 
     def _spawn(self, rows: IntArray) -> None:
@@ -113,9 +113,6 @@ class PointMaze(BatchEnv):
         return np.stack((x, y))
 
     def _advance(self, action: np.ndarray) -> tuple[FloatArray, BoolArray]:
-        if not np.isfinite(action).all():
-            row = int(np.flatnonzero(~np.isfinite(action).all(axis=1))[0])
-            raise EnvError(f"action {action[row]} of row {row} is not finite")
         change = np.clip(action, -1.0, 1.0) * self.step_length
         point = WALLS.slide(self.position.T, change.T)
         self.position = np.ascontiguousarray(point.T)
@@ -124,7 +121,7 @@ class PointMaze(BatchEnv):
         return arrived.astype(np.float64), arrived
 
     def _distance(self) -> FloatArray:
-        return np.hypot(*(self.position - self.goal).T)
+        return np.asarray(np.hypot(*(self.position - self.goal).T))
 
     def _observe(self) -> np.ndarray:
         return np.concatenate((self.position, self.goal), axis=1, dtype=np.float32)
@@ -198,6 +195,7 @@ def _card(step_length: float, time_limit: int | None) -> EnvCard:
         success="The point is within the goal's radius.",
         time_limit=time_limit,
         oracle=functools.partial(_oracle, step_length),
-        human_design="Pay the metres by which the shortest way round the wall gets shorter.",
+        human_design="Besides the task's reward, pay the metres by which the shortest way round "
+        "the wall gets shorter, and charge a little for every step.",
         source="After PointMaze-UMaze of D4RL (Fu et al. 2020, arXiv 2004.07219).",
     )

@@ -6,8 +6,9 @@ import numpy as np
 
 from rewardsmith.envs.stateful import BoolArray, FloatArray
 
-_GRAZE = 1e-9
-"""A line that cuts a wall by less than this still passes (units of the square)."""
+_GRAZE = 1e-6
+"""How much narrower than built a wall is to the eye, so that a point which float32 has
+rounded into a wall still sees out (units of the square)."""
 
 
 class Walls:
@@ -29,7 +30,7 @@ class Walls:
         >>> walls = Walls(np.array([[0.4, 0.0, 0.6, 0.5]]), np.array([[0.4, 0.5], [0.6, 0.5]]))
         >>> start, end = np.array([[0.1], [0.1]]), np.array([[0.9], [0.1]])
         >>> walls.sees(start, end), walls.path_length(start, end, walls.onward(end))
-        (array([False]), array([1.8]))
+        (array([False]), array([1.2]))
         >>> walls.slide(np.array([[0.38], [0.1]]), np.array([[0.05], [0.05]])).round(2).T
         array([[0.4 , 0.15]])
     """
@@ -40,20 +41,20 @@ class Walls:
         between = self._line(self.corners, corners.T[:, None])
         for bend in range(len(corners)):  # Floyd-Warshall
             between = np.minimum(between, between[:, bend, None] + between[None, bend])
-        self._between = between
+        self._between = between[:, :, None]
 
     def sees(self, start: FloatArray, end: FloatArray) -> BoolArray:
         """Tells whether the line between two points (2, ...) crosses no wall; (...).
 
         A line and a box are apart if some axis separates them: x, y or the line's normal.
         """
-        x, y = (start + end) / 2
-        u, v = (end - start) / 2
+        x, y = start + end  # twice the middle, as every length here is doubled
+        u, v = end - start
         right, up = np.abs(u), np.abs(v)
         clear = np.ones(x.shape, dtype=np.bool_)
         for box in self.boxes:
-            width, height = (box[2:] - box[:2]) / 2 - _GRAZE
-            dx, dy = x - (box[0] + box[2]) / 2, y - (box[1] + box[3]) / 2
+            width, height = box[2:] - box[:2] - _GRAZE
+            dx, dy = x - (box[0] + box[2]), y - (box[1] + box[3])
             apart = (np.abs(dx) >= width + right) | (np.abs(dy) >= height + up)
             clear &= apart | (np.abs(u * dy - v * dx) >= width * up + height * right)
         return clear
@@ -69,9 +70,12 @@ class Walls:
         return np.stack((x, y))
 
     def onward(self, goal: FloatArray) -> FloatArray:
-        """Returns the length of the shortest way from every corner to `goal` (2, n); (k, n)."""
+        """Returns the length of the shortest way to `goal` (2, n) from every bend, (k + 1, n).
+
+        The bends are the k corners and, last, the goal itself.
+        """
         last = self._line(self.corners, goal[:, None])
-        return np.asarray((self._between[:, :, None] + last).min(axis=1))
+        return np.concatenate(((self._between + last).min(axis=1), np.zeros((1, goal.shape[1]))))
 
     def path_length(self, point: FloatArray, goal: FloatArray, onward: FloatArray) -> FloatArray:
         """Returns the length of the shortest way from `point` to `goal`, each (2, n); (n,).
@@ -79,10 +83,9 @@ class Walls:
         Args:
             point: Where the way starts, outside every wall.
             goal: Where it ends.
-            onward: What `onward(goal)` returned, (k, n).
+            onward: What `onward(goal)` returned, (k + 1, n).
         """
-        bent = (self._line(point[:, None], self.corners) + onward).min(axis=0)
-        return np.minimum(self._line(point, goal), bent)
+        return np.asarray((self._line(point[:, None], self._bends(goal)) + onward).min(axis=0))
 
     def first_bend(self, point: FloatArray, goal: FloatArray, passed: float) -> FloatArray:
         """Returns where a shortest way heads first, a corner or the goal itself; (2, n).
@@ -92,14 +95,20 @@ class Walls:
             goal: Where it ends, (2, n).
             passed: A corner nearer than this is behind.
         """
-        first = self._line(point[:, None], self.corners)
-        first = np.where(first < passed, np.inf, first)
-        best = self.corners[:, (first + self.onward(goal)).argmin(axis=0), 0]
-        return np.where(self.sees(point, goal), goal, best)
+        bends = self._bends(goal)
+        first = self._line(point[:, None], bends)
+        first[:-1][first[:-1] < passed] = np.inf
+        best = (first + self.onward(goal)).argmin(axis=0)
+        return np.asarray(bends[:, best, np.arange(len(best))])
+
+    def _bends(self, goal: FloatArray) -> FloatArray:
+        corners = np.broadcast_to(self.corners, (*self.corners.shape[:2], goal.shape[1]))
+        return np.concatenate((corners, goal[:, None]), axis=1)
 
     def _line(self, start: FloatArray, end: FloatArray) -> FloatArray:
         """Returns the straight distance where the points see each other, else infinity."""
-        return np.where(self.sees(start, end), np.hypot(*(end - start)), np.inf)
+        u, v = end - start
+        return np.where(self.sees(start, end), np.sqrt(u * u + v * v), np.inf)
 
     def _reach(
         self, start: FloatArray, end: FloatArray, across: FloatArray, axis: int

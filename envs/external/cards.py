@@ -34,9 +34,7 @@ class Preset:
     facts: Mapping[str, FactReader] = field(default_factory=dict)
 
 
-def _columns(
-    *named: tuple[str, str, str, float, float], start: int = 0
-) -> tuple[Field, ...]:
+def _columns(*named: tuple[str, str, str, float, float], start: int = 0) -> tuple[Field, ...]:
     """Makes one field per column from (name, description, unit, low, high)."""
     return tuple(
         Field(name, description, (i, i + 1), unit=unit, low=low, high=high)
@@ -78,12 +76,25 @@ REACHER = Preset(
         observation=(
             Field("joint_cosines", "cosines of shoulder and elbow angle", (0, 2), low=-1, high=1),
             Field("joint_sines", "sines of shoulder and elbow angle", (2, 4), low=-1, high=1),
-            Field("target_position", "x and y of the target, at most 0.2 from the shoulder",
-                  (4, 6), unit="m", low=-0.2, high=0.2),
-            Field("joint_velocities", "angular velocities of shoulder and elbow", (6, 8),
-                  unit="rad/s"),
-            Field("fingertip_to_target", "x and y of fingertip minus target", (8, 10),
-                  unit="m", low=-0.42, high=0.42),
+            Field(
+                "target_position",
+                "x and y of the target, at most 0.2 from the shoulder",
+                (4, 6),
+                unit="m",
+                low=-0.2,
+                high=0.2,
+            ),
+            Field(
+                "joint_velocities", "angular velocities of shoulder and elbow", (6, 8), unit="rad/s"
+            ),
+            Field(
+                "fingertip_to_target",
+                "x and y of fingertip minus target",
+                (8, 10),
+                unit="m",
+                low=-0.42,
+                high=0.42,
+            ),
         ),
         action=_columns(
             ("shoulder_torque", "share of 200 N m at the shoulder", "", -1.0, 1.0),
@@ -99,6 +110,7 @@ REACHER = Preset(
 
 
 # ---- Hopper --------------------------------------------------------------------------
+
 
 def _hopper_x(env: Any) -> float:
     return float(env.data.qpos[0])
@@ -137,9 +149,12 @@ HOPPER = Preset(
             ("foot_torque", "share of 200 N m at the ankle", "", -1.0, 1.0),
         ),
         facts=(
-            Field("x_position", "distance of the torso from the start", unit="m"),
-            Field("x_velocity", "mean velocity along x over the step; at reset the velocity",
-                  unit="m/s"),
+            Field("x_position", "place of the torso along x; starts at 0", unit="m"),
+            Field(
+                "x_velocity",
+                "mean velocity along x over the step; at reset the velocity",
+                unit="m/s",
+            ),
             Field("upright", "1 while neither height nor lean counts as fallen", low=0, high=1),
         ),
         human_design="1 while upright + velocity along x - 0.001 |action|^2 at every step",
@@ -152,6 +167,7 @@ HOPPER = Preset(
 
 
 # ---- Pusher --------------------------------------------------------------------------
+
 
 def _object_to_goal(env: Any) -> np.ndarray:
     return np.asarray((env.get_body_com("object") - env.get_body_com("goal"))[:2])
@@ -166,23 +182,30 @@ PUSHER = Preset(
         id="Pusher-v5",
         goal="Push the cylinder onto the goal disc with a seven-joint arm.",
         observation=(
-            Field("joint_angles", "angles of the seven joints, shoulder first", (0, 7),
-                  unit="rad"),
+            Field("joint_angles", "angles of the seven joints, shoulder first", (0, 7), unit="rad"),
             Field("joint_velocities", "their angular velocities", (7, 14), unit="rad/s"),
             Field("fingertip_position", "x, y and z of the fingertip", (14, 17), unit="m"),
             Field("object_position", "x, y and z of the cylinder", (17, 20), unit="m"),
             Field("goal_position", "x, y and z of the goal disc", (20, 23), unit="m"),
         ),
         action=(
-            Field("joint_torques", "torques of the seven joints, shoulder first", (0, 7),
-                  unit="N m", low=-2.0, high=2.0),
+            Field(
+                "joint_torques",
+                "torques of the seven joints, shoulder first",
+                (0, 7),
+                unit="N m",
+                low=-2.0,
+                high=2.0,
+            ),
         ),
         facts=(
-            Field("object_to_goal", "x and y of cylinder minus goal", unit="m"),
-            Field("fingertip_to_object", "x, y and z of fingertip minus cylinder", unit="m"),
+            Field("object_to_goal", "x and y of cylinder minus goal", (0, 2), unit="m"),
+            Field(
+                "fingertip_to_object", "x, y and z of fingertip minus cylinder", (0, 3), unit="m"
+            ),
         ),
         human_design="-distance from cylinder to goal - 0.5 distance from fingertip to cylinder "
-                     "- 0.1 |action|^2 at every step",
+        "- 0.1 |action|^2 at every step",
         source=_MUJOCO,
     ),
     success=(Threshold("object_to_goal", below=0.08),),  # the radius of the goal disc

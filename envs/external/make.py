@@ -45,7 +45,8 @@ def make_external(
         ConfigError: If Gymnasium knows no such id or option, if the predicate reads a field
             that the card does not have, or if the options change the observation that the
             preset's card describes.
-        EnvError: If the environment needs a package that is not installed.
+        EnvError: If the environment needs a package that is not installed; the message says
+            which extra to install.
 
     Example:
         >>> env = make_external("MountainCarContinuous-v0")
@@ -60,7 +61,7 @@ def make_external(
 'package:Name-v0' imports the package that registers an environment of yours
     """
     env = _made(id, render_mode, options)
-    preset = PRESETS.get(id)
+    preset = PRESETS.get(env.spec.id) if env.spec is not None else None
     if preset is not None:
         _check_layout(preset, env)
     elif success is not None:
@@ -113,20 +114,20 @@ def make_external_vec(
 
 def _made(id: str, render_mode: str | None, options: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
-        gym.spec(id)
-    except (gym.error.Error, ModuleNotFoundError):
+        return gym.make(id, render_mode=render_mode, **options)
+    except (gym.error.DependencyNotInstalled, ImportError) as error:
+        raise EnvError(f"{id} cannot be made here: {error}") from error
+    except TypeError as error:
+        raise ConfigError(f"{id} does not take these options: {error}") from error
+    except gym.error.Error as error:
+        if id in gym.registry:
+            raise ConfigError(f"{id}: {error}") from error
         near = difflib.get_close_matches(id, gym.registry, n=3, cutoff=0.5)
         hint = f" did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
         raise ConfigError(
             f"unknown environment {id!r};{hint} gymnasium.pprint_registry() lists all; "
             "'package:Name-v0' imports the package that registers an environment of yours"
         ) from None
-    try:
-        return gym.make(id, render_mode=render_mode, **options)
-    except (gym.error.DependencyNotInstalled, ImportError) as error:
-        raise EnvError(f"{id} needs a package that is not installed: {error}") from error
-    except TypeError as error:
-        raise ConfigError(f"{id} does not take these options: {error}") from error
 
 
 def _check_layout(preset: Preset, env: gym.Env[Any, Any]) -> None:

@@ -14,6 +14,8 @@ import dataclasses
 import enum
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -36,8 +38,10 @@ _DERIVED = (
 After a step they belong to the last substep, one integration behind the state, so that
 `mj_forward` would not bring them back as they were."""
 
-_SETTINGS = ("spec", "metadata", "_metadata", "render_mode", "autoreset_mode", "_saved_kwargs", "_ezpickle_args",
-             "_ezpickle_kwargs")  # fmt: skip
+_SETTINGS = (
+    "spec", "metadata", "_metadata", "render_mode", "autoreset_mode", "_saved_kwargs",
+    "_ezpickle_args", "_ezpickle_kwargs",
+)  # fmt: skip
 """Attributes that say how an environment was made; those of the target stay."""
 
 _NOT_STATE = object()
@@ -123,7 +127,7 @@ def _save(value: Any, where: str) -> Any:
 
 
 def _load(env: AnyEnv, name: str, saved: Any) -> None:
-    current = getattr(env, name, None)
+    current: Any = getattr(env, name, None)
     if isinstance(current, gym.Env | gym.vector.VectorEnv):
         restore(current, saved)
     elif _is_envs(current):
@@ -159,18 +163,16 @@ def _is_plain(value: Any) -> bool:
 
 def _is_constant(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return all(_is_plain(item) or _is_constant(item) for item in value.values())
+        return all(map(_is_constant, value.values()))
     if isinstance(value, list | tuple):
-        return all(_is_plain(item) or _is_constant(item) for item in value)
+        return all(map(_is_constant, value))
     if dataclasses.is_dataclass(value):
-        return isinstance(value, EnvSpec) or bool(type(value).__dataclass_params__.frozen)  # type: ignore[attr-defined]
+        parameters = getattr(value, "__dataclass_params__")  # noqa: B009
+        return isinstance(value, EnvSpec) or bool(parameters.frozen)
+    if isinstance(value, gym.Space | type | FunctionType | BuiltinFunctionType | partial):
+        return True
     drawing = type(value).__module__.startswith(("pygame", "gymnasium.envs.mujoco"))
-    return (
-        drawing
-        or callable(value)
-        or isinstance(value, gym.Space)
-        or type(value).__name__ == "MjModel"
-    )
+    return drawing or type(value).__name__ == "MjModel"
 
 
 def _save_physics(data: Any) -> dict[str, np.ndarray]:

@@ -18,9 +18,7 @@ FactReader = Callable[[Any], Any]
 """Reads a fact, a number or an array, off the unwrapped environment."""
 
 SUCCESS = Field("success", "whether the task is solved in this state", low=0.0, high=1.0)
-ORIGINAL_REWARD = Field(
-    "original_reward", "the reward the environment came with; 0 at reset"
-)
+ORIGINAL_REWARD = Field("original_reward", "the reward the environment came with; 0 at reset")
 
 
 class SparseTask(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

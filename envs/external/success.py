@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,13 +46,13 @@ and below, got above=None, below=None
     below: float | None = None
 
     def __post_init__(self) -> None:
-        given = [bound for bound in (self.above, self.below) if bound is not None]
+        given: list[Any] = [bound for bound in (self.above, self.below) if bound is not None]
         if len(given) != 1:
             raise ConfigError(
                 f"success on {self.field!r} needs exactly one of above and below, "
                 f"got above={self.above!r}, below={self.below!r}"
             )
-        if isinstance(given[0], bool | str) or not math.isfinite(given[0]):
+        if not isinstance(given[0], Real) or not math.isfinite(given[0]):
             raise ConfigError(
                 f"success on {self.field!r}: the bound must be a finite number, got {given[0]!r}"
             )
@@ -80,11 +81,11 @@ Success: TypeAlias = Threshold | Mapping[str, Any] | Sequence[Threshold | Mappin
 """A success predicate as a user writes it; of several thresholds all must hold."""
 
 
-def thresholds(success: Success) -> tuple[Threshold, ...]:
+def thresholds(success: object) -> tuple[Threshold, ...]:
     """Reads a success predicate, such as `{field: x_position, above: 2.0}` from YAML.
 
     Args:
-        success: A threshold, its mapping, or several of them, which must all hold.
+        success: A `Success`, or what a user wrote in its place.
 
     Raises:
         ConfigError: If a key is unknown or missing, or there is no threshold at all.

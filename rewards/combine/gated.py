@@ -60,6 +60,7 @@ class Gate(Combiner):
     thresholds: Sequence[float] = ()
     scope: Scope = "episode"
     ungated: Sequence[str] = ()
+    _thresholds: FloatArray = field(init=False, repr=False, compare=False)
     _totals: FloatArray = field(default_factory=no_rows, init=False, repr=False, compare=False)
 
     state_names = ("_totals",)
@@ -72,12 +73,15 @@ class Gate(Combiner):
                 "Gate.levels must be lists of term names, such as [[outcome], [format, tool]]; "
                 f"got {self.levels!r}"
             )
-        given = self.thresholds
-        if not isinstance(given, Sequence) or len(given) != len(self.levels) - 1:
+        if isinstance(self.ungated, str):
+            raise ConfigError(f"Gate.ungated must be a list, such as [{self.ungated}]")
+        given, needed = self.thresholds, len(self.levels) - 1
+        if not isinstance(given, Sequence) or len(given) != needed:
             raise ConfigError(
-                f"Gate.thresholds must list one number for every level but the last, here "
-                f"{len(self.levels) - 1}; got {given!r}"
+                "Gate.thresholds must list one number for every level but the last, here "
+                f"{needed}; got {given!r}"
             )
+        self._thresholds = np.array(given, dtype=np.float64)[:, None]
         self._totals = np.zeros((len(self.levels), 0))
 
     def check(self, names: Iterable[str]) -> None:
@@ -102,7 +106,8 @@ class Gate(Combiner):
     def __call__(self, values: Mapping[str, FloatArray], transition: Transition) -> FloatArray:
         """Returns the pay that is due now, float64 (n,)."""
         sums = self._sums(values, transition.n)
-        np.add(self._totals, sums, out=self._totals, where=transition.active)
+        playing = np.count_nonzero(transition.active) == transition.n
+        self._totals += sums if playing else np.where(transition.active, sums, 0.0)
         pay = self._at_once(values, sums)
         if self.scope == "step":
             pay += self._gated(self._totals, sums)
@@ -128,13 +133,12 @@ class Gate(Combiner):
         return sums
 
     def _at_once(self, values: Mapping[str, FloatArray], sums: FloatArray) -> FloatArray:
-        pay: FloatArray = sums[0].copy()
+        pay: FloatArray = sums[0]
         for name in self.ungated:
             pay += values[name]
         return pay
 
     def _gated(self, totals: FloatArray, sums: FloatArray) -> FloatArray:
         """Sums the levels below the first whose gates `totals` (levels, n) open."""
-        passed = totals[:-1] >= np.asarray(self.thresholds, dtype=np.float64)[:, None]
-        opened = np.logical_and.accumulate(passed, axis=0)
+        opened = np.logical_and.accumulate(totals[:-1] >= self._thresholds, axis=0)
         return np.asarray(np.where(opened, sums[1:], 0.0).sum(axis=0))

@@ -14,6 +14,7 @@ from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import BoolArray, FloatArray
 from rewardsmith.rewards.component import Component, Term
 from rewardsmith.rewards.rows import cleared, no_rows
+from rewardsmith.rewards.shaping.potential import one_per_row
 from rewardsmith.rewards.transition import Batch, State, Transition
 
 
@@ -46,6 +47,7 @@ class LookBackAdvice(Term):
 
     Raises:
         ConfigError: If gamma is out of range.
+        RewardError: If the potential returns another shape than (n,).
 
     Example:
         >>> term = LookBackAdvice(lambda state, action: action, gamma=0.5)
@@ -83,7 +85,7 @@ class LookBackAdvice(Term):
 
     def _advice(self, transition: Transition) -> FloatArray:
         value = self.potential(transition.before, transition.action)
-        return np.asarray(value, dtype=np.float64)
+        return one_per_row(value, transition.n)
 
 
 @dataclass
@@ -108,6 +110,7 @@ class LookAheadAdvice(LookBackAdvice):
 
     Raises:
         ConfigError: If gamma is out of range.
+        RewardError: If the potential returns another shape than (n,).
 
     Example:
         >>> term = LookAheadAdvice(lambda state, action: action, gamma=0.5)

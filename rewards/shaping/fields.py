@@ -49,7 +49,7 @@ class GoalBonus(Term):
 
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay, float64 (n,)."""
-        return np.where(self._fact.scalar(transition.after) > 0.5, self.bonus, 0.0)
+        return self.bonus * (self._fact.scalar(transition.after) > 0.5).astype(np.float64)
 
 
 @dataclass

@@ -98,24 +98,26 @@ class PotentialShaping(Term):
 
     def reset(self, mask: BoolArray) -> None:
         """Marks the remembered potential of the rows in `mask` (n,) as out of date."""
-        nowhere = np.zeros_like(mask)
-        self._previous = cleared(self._previous, nowhere, 0.0)
-        self._time = cleared(self._time, nowhere, 0)
         self._stale = cleared(self._stale, mask, True)
+        if self._previous.size != mask.size:
+            self._previous = np.zeros(mask.size)
+            self._time = np.zeros(mask.size, dtype=np.int64)
 
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the shaping, float64 (n,)."""
-        self._refresh(transition)
-        following = self._value(transition.after, self._time + 1)
-        pay = self.gamma * np.where(transition.terminated, 0.0, following) - self._previous
+        if np.count_nonzero(self._stale):
+            self._refresh(transition)
+        if isinstance(self.potential, DynamicPotential):
+            self._time += transition.active
+        following = self._value(transition.after, self._time)
+        pay = self.gamma * following - self._previous
+        if np.count_nonzero(transition.terminated):
+            np.negative(self._previous, out=pay, where=transition.terminated)
         np.copyto(self._previous, following, where=transition.active)
-        self._time += transition.active
         return pay
 
     def _refresh(self, transition: Transition) -> None:
         """Evaluates the potential at the start of the rows that begin an episode."""
-        if not np.count_nonzero(self._stale):
-            return
         rows = np.flatnonzero(self._stale & transition.active)
         if rows.size:
             whole = rows.size == transition.n
@@ -125,12 +127,20 @@ class PotentialShaping(Term):
 
     def _value(self, state: State, time: IntArray) -> FloatArray:
         if isinstance(self.potential, DynamicPotential):
-            value = self.potential(state, time)
-        else:
-            value = np.asarray(self.potential(state), dtype=np.float64)
-        if value.shape != (state.n,):
-            raise RewardError(
-                f"the potential returned shape {value.shape}; it must return one value per "
-                f"environment, shape ({state.n},)"
-            )
-        return value
+            return one_per_row(self.potential(state, time), state.n)
+        return one_per_row(self.potential(state), state.n)
+
+
+def one_per_row(value: Any, n: int) -> FloatArray:
+    """Returns what a potential returned as float64 (n,).
+
+    Raises:
+        RewardError: If it has another shape.
+    """
+    array: FloatArray = np.asarray(value, dtype=np.float64)
+    if array.shape != (n,):
+        raise RewardError(
+            f"the potential returned shape {array.shape}; it must return one value per "
+            f"environment, shape ({n},)"
+        )
+    return array

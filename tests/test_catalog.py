@@ -1,0 +1,40 @@
+"""Every row of the catalogue names a component that exists and cites its source."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import inspect
+
+import pytest
+import yaml
+
+import rewardsmith.rewards
+from rewardsmith.rewards import Combiner, Term, Transform
+from rewardsmith.rewards.shaping import DynamicPotential, Potential
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "Term": (Term,),
+    "Potential": (Potential, DynamicPotential),
+    "Combiner": (Combiner,),
+    "Transform": (Transform,),
+}
+
+catalog = importlib.resources.files("rewardsmith.rewards") / "catalog.yaml"
+ROWS: list[dict[str, str]] = yaml.safe_load(catalog.read_text())
+
+
+def test_rows_have_the_same_columns_and_slugs_of_their_own() -> None:
+    assert {tuple(row) for row in ROWS} == {("slug", "title", "source", "component", "kind")}
+    slugs = [row["slug"] for row in ROWS]
+    assert len(set(slugs)) == len(slugs)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["slug"])
+def test_a_row_names_a_public_component_that_cites_it(row: dict[str, str]) -> None:
+    module, _, name = row["component"].rpartition(".")
+    component = getattr(importlib.import_module(module), name)
+    assert issubclass(component, KINDS[row["kind"]])
+    assert name in rewardsmith.rewards.__all__
+    docstring = " ".join(str(inspect.getdoc(component)).split())
+    assert row["source"] in docstring, f"{name}'s docstring does not cite {row['source']}"
