@@ -91,6 +91,8 @@ def recommend(
                 "None of these solves the task yet: half of what is possible would be "
                 f"{top.score} {half}."
             )
+    if any(d.design == pick and d.kind == "undecided" for d in designs):
+        cautions.append("Too few seeds to be sure of that: train at least four of each design.")
     gamed = [d.design for d in designs if d not in sound]
     if gamed:
         cautions.append(

@@ -45,7 +45,7 @@ def evaluate_run(
         return model.predict(observation, deterministic=deterministic)[0]
 
     evaluator = Evaluator(config["env"], build_design(config["reward"]), episodes=episodes,
-                          seed=seed)
+                          gamma=float(config["agent"]["gamma"]), seed=seed)
     records = evaluator.play(policy)
     evaluator.close()
     result = {name: [r[name] for r in records] for name in records[0] if name != "row"}

@@ -29,16 +29,23 @@ class Evaluator:
 
     Args:
         env: The `env` group of the configuration.
-        reward: The design whose pay is reported beside the task's.
+        design: The design whose pay is reported beside the task's.
+        gamma: Discount of the designed return.
         episodes: How many episodes.
         seed: Seed of the first; row i starts from seed + i.
     """
 
     def __init__(
-        self, env: Mapping[str, Any], reward: RewardDesign, *, episodes: int, seed: int
+        self,
+        env: Mapping[str, Any],
+        design: RewardDesign,
+        *,
+        gamma: float,
+        episodes: int,
+        seed: int,
     ) -> None:
         self.seed = seed
-        self.env: EpisodeRecorder = pay_and_record(make_task(env, episodes), reward)
+        self.env: EpisodeRecorder = pay_and_record(make_task(env, episodes), design, gamma)
 
     def play(
         self, policy: Policy, trained: RewardStream | None = None
@@ -87,12 +94,12 @@ def filmed_episode(
 
 
 def oracle_earnings(
-    env: Mapping[str, Any], reward: RewardDesign, card: EnvCard, *, episodes: int
+    env: Mapping[str, Any], design: RewardDesign, card: EnvCard, *, gamma: float, episodes: int
 ) -> list[dict[str, float]] | None:
     """Returns what the task's scripted solver earns by the task and the design, if it has one."""
     if card.oracle is None:
         return None
-    evaluator = Evaluator(env, reward, episodes=episodes, seed=FINAL_SEED)
+    evaluator = Evaluator(env, design, gamma=gamma, episodes=episodes, seed=FINAL_SEED)
     try:
         return evaluator.play(card.oracle)
     finally:

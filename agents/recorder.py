@@ -17,17 +17,22 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
 
     Args:
         env: A `VectorRewardWrapper` in same-step autoreset mode.
+        gamma: The learner's discount. The designed return is discounted by it: that is what
+            the learner maximises, and undiscounted sums can mislead (a shaping potential
+            below zero pays a little for every step of waiting, which discounting takes back).
 
     Attributes:
         finished: One record per finished episode since it was last emptied: row,
-            task_return, designed_return, length, success (0/1, if the task tells) and
-            term/<name>.
+            task_return (undiscounted), designed_return (discounted), length, success (0/1,
+            if the task tells) and term/<name> (undiscounted, before combining).
     """
 
-    state_names = ("_sums", "_length")
+    state_names = ("_sums", "_length", "_discount")
 
-    def __init__(self, env: VectorRewardWrapper) -> None:
+    def __init__(self, env: VectorRewardWrapper, gamma: float) -> None:
         super().__init__(env)
+        self.gamma = gamma
+        self._discount = np.ones(env.num_envs)
         self.finished: list[dict[str, float]] = []
         self._sums: dict[str, FloatArray] = {}
         self._length = np.zeros(env.num_envs)
@@ -47,13 +52,15 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
         """Starts new episodes in all rows; running sums are dropped."""
         self._sums = {}
         self._length = np.zeros(self.num_envs)
+        self._discount = np.ones(self.num_envs)
         return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
 
     def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Steps the environment and adds to the running sums."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         self._add("task_return", info["task_reward"])
-        self._add("designed_return", reward)
+        self._add("designed_return", self._discount * reward)
+        self._discount *= self.gamma
         for name, value in info["reward_terms"].items():
             if name[0] != "_":
                 self._add(f"term/{name}", value)
@@ -80,6 +87,7 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
         for total in self._sums.values():
             total[done] = 0.0
         self._length[done] = 0.0
+        self._discount[done] = 1.0
 
 
 def means(episodes: list[dict[str, float]]) -> dict[str, float]:

@@ -80,9 +80,10 @@ class Run:
 
     @property
     def pays_the_task(self) -> bool:
-        """Whether the design paid the task reward itself, at every evaluation."""
-        paid, earned = self.metrics["designed_return"], self.metrics["task_return"]
-        return bool(np.allclose(paid, earned, equal_nan=True))
+        """Whether the design's one term is the task reward itself, at every evaluation."""
+        terms = [column for column in self.metrics if column.startswith(TERM)]
+        paid = self.metrics[terms[0] if len(terms) == 1 else "designed_return"]
+        return bool(np.allclose(paid, self.metrics["task_return"], equal_nan=True))
 
     @property
     def final_score(self) -> float:

@@ -11,7 +11,6 @@ from gymnasium.vector import AutoresetMode
 
 from rewardsmith.agents.recorder import EpisodeRecorder
 from rewardsmith.envs.errors import unknown
-from rewardsmith.rewards.config import build_design
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.wrappers import VectorRewardWrapper
 
@@ -63,10 +62,9 @@ def make_single(env: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def pay_and_record(
-    task: gym.vector.VectorEnv[Any, Any, Any], reward: Mapping[str, Any] | RewardDesign
+    task: gym.vector.VectorEnv[Any, Any, Any], design: RewardDesign, gamma: float
 ) -> EpisodeRecorder:
-    """Wraps a task so that the design of the `reward` group pays it, and records episodes."""
-    design = reward if isinstance(reward, RewardDesign) else build_design(reward)
-    return EpisodeRecorder(VectorRewardWrapper(task, design))
+    """Wraps a task so that the design pays it, and records its episodes."""
+    return EpisodeRecorder(VectorRewardWrapper(task, design), gamma)
 
 

@@ -124,9 +124,9 @@ def _train(
 
     torch.set_num_threads(1)
     agent, evaluation = config["agent"], config["evaluation"]
-    recorder = pay_and_record(make_task(config["env"], agent["n_envs"]), config["reward"])
-    design = build_design(config["reward"])
-    evaluator = Evaluator(config["env"], design, episodes=evaluation["episodes"],
+    design, gamma = build_design(config["reward"]), float(agent["gamma"])
+    recorder = pay_and_record(make_task(config["env"], agent["n_envs"]), design, gamma)
+    evaluator = Evaluator(config["env"], design, gamma=gamma, episodes=evaluation["episodes"],
                           seed=EVALUATION_SEED)
     tracker: Tracker = make_tracker(config["tracker"], folder.path, config)
     try:
@@ -177,12 +177,12 @@ def _final_result(
     config: Mapping[str, Any], folder: RunFolder, recorder: EpisodeRecorder, policy: Policy
 ) -> dict[str, Any]:
     env, episodes = config["env"], config["evaluation"]["final_episodes"]
-    design = build_design(config["reward"])
-    evaluator = Evaluator(env, design, episodes=episodes, seed=FINAL_SEED)
+    design, gamma = build_design(config["reward"]), float(config["agent"]["gamma"])
+    evaluator = Evaluator(env, design, gamma=gamma, episodes=episodes, seed=FINAL_SEED)
     records = evaluator.play(policy, recorder.stream)
     evaluator.close()
     card = EnvCard.of(recorder)
-    solved = oracle_earnings(env, design, card, episodes=episodes)
+    solved = oracle_earnings(env, design, card, gamma=gamma, episodes=episodes)
     _film(env, folder, policy)
     columns = [name for name in records[0] if name != "row"]
     return {

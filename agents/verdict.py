@@ -58,8 +58,9 @@ class DesignVerdict:
         scores: Final score of each of n runs, (n,).
         iqm: Their interquartile mean.
         kind: Against the baseline: "better" or "worse" (the interval of the difference
-            excludes 0), "unclear" (it does not), "undecided" (a single run on a side).
-            Else "baseline", or "alone" where there is no baseline.
+            excludes 0 and a permutation test agrees, p <= 0.05), "unclear" (the interval holds
+            0), "undecided" (too few runs for either). Else "baseline", or "alone" where there
+            is no baseline.
         contrast: The numbers behind `kind`; None for the baseline and without one.
         reach: When its runs came half way up the task's scale.
         suspicions: What speaks for hacking, one per run.
@@ -108,7 +109,7 @@ def judge_design(
             probability_of_improvement(scores, other),
             permutation_p_value(scores, other),
         )
-        kind = _kind(contrast.difference)
+        kind = _kind(contrast)
         numbers = _numbers(runs[0].score, scores, other, contrast)
         sentence = f"{_opening(kind, design, baseline)}: {numbers}"
     return DesignVerdict(
@@ -126,12 +127,15 @@ def judge_design(
     )
 
 
-def _kind(difference: Estimate) -> Kind:
+def _kind(contrast: Contrast) -> Kind:
+    difference = contrast.difference
     if not difference.has_interval:
         return "undecided"
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "unclear"
+    if difference.low <= 0 <= difference.high:
+        return "unclear"
+    if not contrast.p_value <= _SIGNIFICANT:
+        return "undecided"
+    return "better" if difference.low > 0 else "worse"
 
 
 def _opening(kind: Kind, design: str, baseline: str) -> str:
@@ -141,15 +145,15 @@ def _opening(kind: Kind, design: str, baseline: str) -> str:
         return f"{design} is worse than {baseline}"
     if kind == "unclear":
         return f"no clear difference between {design} and {baseline}"
-    return f"one seed cannot tell {design} from {baseline}"
+    return f"too few seeds to tell {design} from {baseline}"
 
 
 def _numbers(score: str, scores: FloatArray, other: FloatArray, contrast: Contrast) -> str:
     ours, theirs = (score_text(score_interval(x).value, score) for x in (scores, other))
     difference = estimate_text(contrast.difference, score, signed=True)
     text = f"{score} {ours} vs {theirs} ({difference}, {_seeds(scores, other)})"
-    if _kind(contrast.difference) in ("better", "worse") and contrast.p_value > _SIGNIFICANT:
-        text += f"; too few seeds to be sure (permutation test p = {contrast.p_value:.2f})"
+    if _kind(contrast) == "undecided" and contrast.p_value > _SIGNIFICANT:
+        text += f"; permutation test p = {contrast.p_value:.2f}"
     return text
 
 

@@ -40,9 +40,12 @@ class Field:
 
     def read(self, batch: Any) -> FloatArray:
         """Returns the quantity as float64 of shape (n, k) from a batch of n observations."""
-        array = np.asarray(batch[self.key] if self.key is not None else batch, dtype=np.float64)
-        array = array.reshape(len(array), -1)
-        return array if self.columns is None else array[:, self.columns[0] : self.columns[1]]
+        array = np.asarray(batch[self.key] if self.key is not None else batch)
+        if array.ndim != 2:
+            array = array.reshape(len(array), -1)
+        if self.columns is not None:
+            array = array[:, self.columns[0] : self.columns[1]]
+        return array.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,6 @@ def fact(info: Mapping[str, Any], name: str, n: int) -> FloatArray:
         raise EnvError(f"info does not hold the fact {name!r} at this step; it holds {held}")
     array = np.asarray(info[name], dtype=np.float64).reshape(n, -1)
     mask = info.get(f"_{name}")
-    if mask is None or mask.all():
+    if mask is None or np.count_nonzero(mask) == n:
         return array
     return np.where(np.asarray(mask)[:, None], array, np.nan)

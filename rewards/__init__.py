@@ -3,6 +3,7 @@
 Stable-Baselines3 and torch are imported only by `SB3RewardWrapper`.
 """
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from rewardsmith.rewards.combine import *  # noqa: F403
@@ -67,7 +68,9 @@ __all__ = [  # noqa: PLE0604
 
 def components() -> list[str]:
     """Returns the names of the parts a design is made of."""
-    return sorted([*_combine, *_shaping, *_transform])
+    found = [(name, globals()[name]) for name in (*_combine, *_shaping, *_transform)]
+    return sorted(name for name, part in found
+                  if isinstance(part, type) and not inspect.isabstract(part))
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,14 @@ from rewardsmith.envs.stateful import BoolArray, FloatArray, Stateful
 from rewardsmith.rewards.transition import State, Transition
 
 
-class Component(Stateful):
+class Component(Stateful, ABC):
     """Base of terms, combiners, transforms and potentials: dataclasses with per-row state.
 
     The fields of the dataclass are its configuration and make its YAML form; what changes
     while running is named in `state_names` and is created in `reset`.
     """
 
-    row_independent: ClassVar[bool] = True
+    row_independent: bool = True
     """Whether a row's output depends on that row alone (false for shared statistics)."""
 
     def bind(self, card: EnvCard) -> None:

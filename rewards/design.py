@@ -69,6 +69,9 @@ class RewardDesign(Term):
                       for name, term in self.terms.items()}
         self.transforms = tuple(self.transforms)
         self.combine.check(self.terms)
+        self.row_independent = all(part.row_independent for _, part in self._parts())
+        self._nested = frozenset(
+            name for name, term in self.terms.items() if isinstance(term, RewardDesign))
 
     def bind(self, card: EnvCard) -> None:
         """Resolves the field names of every part; errors name the part they come from."""
@@ -80,8 +83,11 @@ class RewardDesign(Term):
 
     def reset(self, mask: BoolArray) -> None:
         """Clears every part's state where `mask` (n,) is true."""
-        for _, part in self._parts():
-            part.reset(mask)
+        for term in self.terms.values():
+            term.reset(mask)
+        self.combine.reset(mask)
+        for transform in self.transforms:
+            transform.reset(mask)
 
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the total pay, float64 (n,)."""
@@ -94,26 +100,27 @@ class RewardDesign(Term):
             RewardError: If a term returns another shape than (n,), or NaN or infinity; the
                 message names the term and the environment.
         """
+        values: dict[str, FloatArray] = {}
         parts: dict[str, FloatArray] = {}
+        shape = transition.reward.shape
         for name, term in self.terms.items():
-            if isinstance(term, RewardDesign):
-                inner = term.pay(transition)
-                parts[name] = inner.total
-                parts.update({f"{name}/{key}": value for key, value in inner.parts.items()})
+            if name in self._nested:
+                inner = term.pay(transition)  # type: ignore[union-attr]
+                values[name] = parts[name] = value = inner.total
+                parts |= {f"{name}/{key}": part for key, part in inner.parts.items()}
             else:
-                parts[name] = term(transition)
-            if parts[name].shape != transition.reward.shape:
-                raise RewardError(f"term {name!r} returned shape {parts[name].shape}; "
-                                  f"it must return one value per environment, shape "
-                                  f"{transition.reward.shape}")
-        total = self.combine({name: parts[name] for name in self.terms}, transition)
+                values[name] = parts[name] = value = term(transition)
+            if value.shape != shape:
+                raise RewardError(f"term {name!r} returned shape {value.shape}; it must return "
+                                  f"one value per environment, shape {shape}")
+        total = self.combine(values, transition)
         for transform in self.transforms:
             total = transform(total, transition)
-        if not transition.active.all():
+        if np.count_nonzero(transition.active) < transition.n:
             total = np.where(transition.active, total, 0.0)
             parts = {name: np.where(transition.active, value, 0.0)
                      for name, value in parts.items()}
-        if not np.isfinite(total).all():
+        if np.count_nonzero(np.isfinite(total)) < transition.n:
             raise self._not_finite(parts, total)
         return Payment(total, parts)
 

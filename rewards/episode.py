@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,9 +88,10 @@ class Episode:
         """Returns what a bound design pays each step, (T,).
 
         Pay that depends on the end of the episode, such as a gate, stands on the steps it
-        belongs to; online the same design pays it when it becomes known.
+        belongs to; online the same design pays it when it becomes known. The design itself,
+        which may be paying elsewhere, is left as it is.
         """
-        return design.place(self.transitions())
+        return copy.deepcopy(design).place(self.transitions())
 
 
 @dataclass(frozen=True, slots=True)

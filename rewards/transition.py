@@ -15,7 +15,7 @@ Batch = Any
 """Observations or actions of n environments: an array, a dict of arrays, or a list of str."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
     """What is known of `n` environments at one moment: observation and facts.
 

@@ -115,7 +115,7 @@ def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, {"sparse": [0.1], "near": [0.9]})
     assert verdict.designs[1].kind == "undecided"
     assert verdict.designs[1].sentence == (
-        "one seed cannot tell near from sparse: success 0.90 vs 0.10 (+0.80, 1 seed)"
+        "too few seeds to tell near from sparse: success 0.90 vs 0.10 (+0.80, 1 seed)"
     )
     assert verdict.pick is None
     assert "a single seed decides nothing" in verdict.answer
@@ -123,10 +123,10 @@ def test_one_seed_decides_nothing(tmp_path: Path) -> None:
 
 def test_three_seeds_are_too_few_to_be_sure(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, {"sparse": LOW[:3], "near": HIGH[:3]})
-    assert verdict.designs[1].kind == "better"
-    assert verdict.designs[1].sentence.endswith(
-        "too few seeds to be sure (permutation test p = 0.10)"
-    )
+    assert verdict.designs[1].kind == "undecided"
+    assert verdict.designs[1].sentence.endswith("permutation test p = 0.10")
+    assert verdict.pick == "near"
+    assert "Too few seeds to be sure" in verdict.cautions[0]
 
 
 def test_without_the_baseline_the_highest_is_named(tmp_path: Path) -> None:

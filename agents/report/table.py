@@ -106,7 +106,7 @@ def note(design: DesignVerdict) -> str:
         "better": "better",
         "worse": "worse",
         "unclear": "no clear difference",
-        "undecided": "one seed",
+        "undecided": "too few seeds",
         "baseline": "baseline",
         "alone": "",
     }[design.kind]

@@ -145,8 +145,8 @@ def _card(layout: Layout, time_limit: int | None) -> EnvCard:
         success="The agent stands on the goal.",
         time_limit=time_limit,
         oracle=functools.partial(_oracle, layout),
-        human_design="Besides the task's reward, pay a little for every step with the key in "
-        "hand, and more with the door open.",
+        human_design="Besides the task's reward, pay once each for taking the key and opening "
+        "the door, and charge a little for every step.",
         source="After DoorKey of MiniGrid (Chevalier-Boisvert et al. 2023, arXiv 2306.13831).",
     )
 

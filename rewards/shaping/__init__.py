@@ -3,7 +3,7 @@
 from rewardsmith.rewards.shaping.advice import ActionPotential, LookAheadAdvice, LookBackAdvice
 from rewardsmith.rewards.shaping.costs import EnergyCost, SmoothnessCost, TaskReward, TimeCost
 from rewardsmith.rewards.shaping.distance import Distance, Progress
-from rewardsmith.rewards.shaping.fields import FieldReward, GoalBonus
+from rewardsmith.rewards.shaping.fields import FieldChange, FieldReward, GoalBonus
 from rewardsmith.rewards.shaping.potential import DynamicPotential, Potential, PotentialShaping
 from rewardsmith.rewards.shaping.potentials import (
     FadingPotential,
@@ -18,6 +18,7 @@ __all__ = [
     "DynamicPotential",
     "EnergyCost",
     "FadingPotential",
+    "FieldChange",
     "FieldPotential",
     "FieldReward",
     "GoalBonus",

@@ -89,3 +89,32 @@ class FieldReward(Term):
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay, float64 (n,)."""
         return self.scale * self._field.scalar(transition.after)
+
+
+@dataclass
+class FieldChange(FieldReward):
+    """r = scale * (field at s' - field at s): pays a rise of the field, charges a fall.
+
+    Undiscounted, an episode's pay telescopes to scale * (field at the end - at the start),
+    so that raising and lowering it in turn earns nothing.
+
+    Args:
+        field: Name of an observation field or fact; of several parts the norm counts.
+        scale: Factor.
+
+    Raises:
+        ConfigError: If the task has no such field.
+
+    Example:
+        >>> from rewardsmith.envs import EnvCard, Field
+        >>> term = FieldChange("has_key", scale=0.5)
+        >>> term.bind(EnvCard("Room-v0", "", observation=(Field("has_key", ""),)))
+        >>> term(Transition(np.array([[0.0], [1.0]]), 0, np.array([[1.0], [1.0]]), np.zeros(2),
+        ...                 np.zeros(2, bool), np.zeros(2, bool)))
+        array([0.5, 0. ])
+    """
+
+    def __call__(self, transition: Transition) -> FloatArray:
+        """Returns the pay, float64 (n,)."""
+        rise = self._field.scalar(transition.after) - self._field.scalar(transition.before)
+        return self.scale * rise
