@@ -32,6 +32,7 @@ def save(
     model.save(agent)
     state = {
         "agent": agent.getvalue(),
+        "action_space": model.action_space,
         "replay_buffer": getattr(model, "replay_buffer", None),
         "random": random_state(),
         "env": env_state(env),
@@ -60,6 +61,7 @@ def put_back(
     exact = restore_env(env, state["env"])
     model = model_class.load(io.BytesIO(state["agent"]), env=adapter, device=device,
                              force_reset=not exact)
+    model.action_space = state["action_space"]  # loading seeds it anew; exploration draws from it
     if state["replay_buffer"] is not None:
         model.replay_buffer = state["replay_buffer"]  # type: ignore[attr-defined]
     set_random_state(state["random"])

@@ -12,8 +12,8 @@ import yaml
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.files import write_atomically
 from rewardsmith.agents.run_folder import RunFolder
-from rewardsmith.agents.train import check, train
-from rewardsmith.envs.errors import ConfigError, RewardsmithError
+from rewardsmith.agents.train import check, identity, train
+from rewardsmith.envs.errors import ConfigError, RewardsmithError, unknown
 
 COMPARE_KEYS = frozenset({"experiment", "name", "designs", "baseline", "seeds", "tasks", "n_jobs"})
 
@@ -53,9 +53,12 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
         root: Folder of the comparison.
 
     Raises:
-        ConfigError: If anything in any run cannot work.
+        ConfigError: If anything in any run cannot work, or a folder holds a run with another
+            configuration.
     """
     designs, seeds = _designs(settings), _seeds(settings["seeds"])
+    if settings["baseline"] is not None and settings["baseline"] not in designs:
+        raise unknown("design", settings["baseline"], designs, where="baseline")
     shared = [o for o in overrides if _key(o) not in COMPARE_KEYS]
     if any(_key(o) in ("reward", "seed") for o in shared):
         raise ConfigError("compare takes designs=[...] and seeds=..., not reward= or seed=")
@@ -72,6 +75,8 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
             check(cell.config)
         except RewardsmithError as error:
             raise ConfigError(f"{cell.task} with {cell.design}: {error}") from None
+    for cell in cells:
+        cell.folder.check_config(identity(cell.config))
     return cells
 
 
@@ -117,8 +122,10 @@ def _designs(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _seeds(seeds: Any) -> list[int]:
     listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not listed or not all(isinstance(seed, int) and seed >= 0 for seed in listed):
-        raise ConfigError(f"seeds must be how many (at least 1) or a list of them, got {seeds!r}")
+    whole = all(isinstance(seed, int) and seed >= 0 for seed in listed)
+    if not listed or not whole or len(set(listed)) < len(listed):
+        raise ConfigError("seeds must be how many (at least 1) or a list of different ones, "
+                          f"got {seeds!r}")
     return listed
 
 

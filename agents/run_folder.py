@@ -40,6 +40,10 @@ class RunFolder:
         """Where the trained agent lies."""
         return self.path / "model.zip"
 
+    @property
+    def _config_file(self) -> Path:
+        return self.path / "config.yaml"
+
     @contextmanager
     def claim(self, config: Mapping[str, Any]) -> Iterator[None]:
         """Holds the folder for this process, and the run to its configuration.
@@ -53,13 +57,16 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._hold_to(config)
+            self.check_config(config)
+            if not self._config_file.exists():
+                write_atomically(
+                    self._config_file, yaml.safe_dump(dict(config), sort_keys=False).encode())
             yield
 
-    def _hold_to(self, config: Mapping[str, Any]) -> None:
-        file = self.path / "config.yaml"
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raises ConfigError if the folder belongs to a run with another configuration."""
+        file = self._config_file
         if not file.exists():
-            write_atomically(file, yaml.safe_dump(dict(config), sort_keys=False).encode())
             return
         differing = differences(yaml.safe_load(file.read_text()), config)
         if differing:
@@ -73,7 +80,7 @@ class RunFolder:
         Raises:
             ConfigError: If there is no run here.
         """
-        file = self.path / "config.yaml"
+        file = self._config_file
         if not file.exists():
             raise ConfigError(f"{self.path} holds no run (config.yaml is missing); give the folder "
                               "that `rewardsmith train` or `compare` made, down to seed_N")

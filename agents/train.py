@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -24,9 +25,9 @@ from rewardsmith.agents.sb3.adapter import VectorAdapter
 from rewardsmith.agents.sb3.algorithms import algorithm, build_model, check_settings
 from rewardsmith.agents.sb3.supervisor import Interrupted, Progress, Schedule, Supervisor
 from rewardsmith.agents.tasks import make_task, pay_and_record
-from rewardsmith.agents.trackers import Tracker, make_tracker
+from rewardsmith.agents.trackers import TRACKERS, Tracker, make_tracker
 from rewardsmith.envs.card import EnvCard
-from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.rewards.config import build_design
 
 _NOT_IDENTITY = ("tracker", "folder")
@@ -56,9 +57,8 @@ def train(
         ConfigError: If the configuration cannot work; found before training starts.
         Interrupted: If it was stopped at a checkpoint.
     """
-    identity = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
-    check(identity)
-    with folder.claim(identity):
+    check(config)
+    with folder.claim(identity(config)):
         if folder.is_finished():
             return folder.result()
         started, steps = time.monotonic(), int(config["total_steps"])
@@ -76,6 +76,11 @@ def train(
         for file in folder.path.glob("checkpoint*"):
             file.unlink()
         return result
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides a run's numbers."""
+    return {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -96,6 +101,10 @@ def check(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"agent.gamma must be in [0, 1], got {gamma!r}")
     if not isinstance(config["seed"], int) or not 0 <= config["seed"] < 2**31:
         raise ConfigError(f"seed must be a whole number in [0, 2**31), got {config['seed']!r}")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(config["device"])):
+        raise ConfigError(f"device must be auto, cpu, cuda or mps, got {config['device']!r}")
+    if config["tracker"]["name"] not in TRACKERS:
+        raise unknown("tracker", config["tracker"]["name"], TRACKERS, where="tracker.name")
     design = build_design(config["reward"])
     task = make_task(config["env"], 1)
     try:

@@ -1,0 +1,103 @@
+"""The performance page: a table per race, and where it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from protocol import LEAST_ROUNDS, Race, Result, Skipped, Target
+
+PACKAGES = ("rewardsmith", "numpy", "gymnasium", "stable-baselines3", "torch", "imitation")
+INTRODUCTION = """\
+# Performance
+
+Every number below is a ratio of two things timed side by side in one process, on the same
+cores and with one thread each: after two warm-up rounds, {rounds} rounds in the order ours,
+theirs, theirs, ours. The table shows the median of the rounds' ratios with its 95% bootstrap
+interval. A target counts as met only if the whole interval meets it. In every round the two
+sides' results are compared, so that both did the same work.
+
+`make benchmarks` runs all of it again and writes this page.
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and when something was measured."""
+
+    cpu: str
+    cores: int
+    load: tuple[float, float, float]
+    date: str
+    versions: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Looks at this machine now."""
+        versions = {"Python": platform.python_version()}
+        for package in PACKAGES:
+            try:
+                versions[package] = version(package)
+            except PackageNotFoundError:
+                versions[package] = "not installed"
+        return cls(_cpu(), len(os.sched_getaffinity(0)), os.getloadavg(),
+                   datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), versions)
+
+
+def line(result: Result) -> str:
+    """Returns a row of a race's table."""
+    low, high = (_number(result.target, end) for end in (result.low, result.high))
+    verdict = "met" if result.won else "**missed**"
+    return (f"| {result.contest} | {_goal(result.target)} | {_number(result.target, result.median)}"
+            f" | {low} to {high} | {verdict} |")
+
+
+def page(
+    races: Sequence[tuple[Race, Sequence[Result | Skipped]]],
+    before: Machine,
+    after: Machine,
+    rounds: int = LEAST_ROUNDS,
+) -> str:
+    """Returns the whole page as Markdown."""
+    parts = [INTRODUCTION.format(rounds=rounds)]
+    for race, results in races:
+        rows = [line(r) for r in results if isinstance(r, Result)]
+        skipped = [f"\nSkipped: {r}." for r in results if isinstance(r, Skipped)]
+        head = ["| contest | target | median | 95% interval | |", "|---|--:|--:|--:|---|"]
+        parts.append("\n".join([f"## {race.title} ({race.key})", "", race.about, "", *head, *rows,
+                                *skipped, ""]))
+    parts.append(_where(before, after))
+    return "\n".join(parts)
+
+
+def _where(before: Machine, after: Machine) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in before.versions.items())
+    load = " and ".join(", ".join(f"{average:.2f}" for average in machine.load)
+                        for machine in (before, after))
+    return f"""\
+## Where this was measured
+
+- {before.date} to {after.date}, on {before.cores} cores of {before.cpu}
+- load average over 1, 5 and 15 minutes before and after: {load}
+- {versions}
+"""
+
+
+def _cpu() -> str:
+    for entry in Path("/proc/cpuinfo").read_text().splitlines():
+        if entry.startswith("model name"):
+            return entry.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _goal(target: Target) -> str:
+    return f"{'at least' if target.kind == 'faster' else 'at most'} {_number(target, target.bound)}"
+
+
+def _number(target: Target, value: float) -> str:
+    return f"{value:.3g} {'s' if target.kind == 'seconds' else '×'}"

@@ -1,0 +1,143 @@
+"""The mkdocs hook: fills in the pages that are made from the code itself.
+
+A page holds a marker, such as `<!-- environments -->`, where its generated part belongs.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import importlib
+import inspect
+import re
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
+
+import rewardsmith.rewards
+from rewardsmith.agents.configs import PACKAGE, choices, compose
+from rewardsmith.agents.tasks import make_task
+from rewardsmith.envs import ConfigError, EnvCard
+from rewardsmith.rewards import Combiner, Component, Term, Transform, components
+
+ROOT = Path(__file__).parents[2]
+ARXIV = "https://arxiv.org/abs/"
+
+
+@event_priority(100)  # before mkdocstrings reads its configuration
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Shows the code to mkdocstrings under its import name.
+
+    `typings/rewardsmith` is a link to the repository's root, which griffe would follow in
+    a circle; here it sees the three packages and nothing else.
+    """
+    package = Path(tempfile.mkdtemp(), "rewardsmith")
+    package.mkdir()
+    for name in ("envs", "rewards", "agents"):
+        (package / name).symlink_to(ROOT / name)
+    handlers = config.plugins["mkdocstrings"].config["handlers"]
+    handlers["python"]["paths"] = [str(package.parent)]
+    return config
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replaces each marker by what it stands for."""
+    for marker, make in GENERATED.items():
+        if f"<!-- {marker} -->" in markdown:
+            markdown = markdown.replace(f"<!-- {marker} -->", make())
+    return markdown
+
+
+# ---- Environments ---------------------------------------------------------------------
+
+
+def environments() -> str:
+    """Returns a section per task of `conf/env`: its picture, its card, the designs it knows."""
+    tasks = [name for name in choices("env") if name != "gymnasium"]
+    return "\n\n".join(_environment(name) for name in tasks)
+
+
+def _environment(name: str) -> str:
+    config = compose([f"env={name}", "reward=sparse"])
+    task = make_task(config["env"], 1)
+    card = EnvCard.of(task).describe().partition("\n")[2].strip()
+    task.close()
+    card = re.sub(r"^\*\*", "- **", card, flags=re.M)
+    card = re.sub(r"^## (.*)$", r"**\1**", card, flags=re.M)
+    picture = f"images/envs/{name}.png"
+    lines = [f"## {name}", "", f"`{config['env']['id']}`, {config['env']['budget']:,} steps by default."]
+    if (ROOT / "docs" / picture).exists():
+        lines += ["", f"![{name}]({picture}){{ width=240 }}"]
+    designs = ", ".join(f"`{reward}`" for reward in choices("reward") if _composes(name, reward))
+    return "\n".join([*lines, "", card, "", f"**Ready-made designs:** {designs}."])
+
+
+def _composes(env: str, reward: str) -> bool:
+    try:
+        compose([f"env={env}", f"reward={reward}"])
+    except ConfigError:
+        return False
+    return True
+
+
+# ---- Reward designs -------------------------------------------------------------------
+
+
+def papers() -> str:
+    """Returns the table of published designs."""
+    text = resources.files("rewardsmith.rewards").joinpath("catalog.yaml").read_text()
+    rows = ["| publication | part | code lines |", "|---|---|--:|"]
+    for row in yaml.safe_load(text):
+        package, _, name = row["component"].rpartition(".")
+        component = getattr(importlib.import_module(package), name)
+        source = re.sub(r"^arXiv (.*)", rf"[arXiv \1]({ARXIV}\1)", row["source"])
+        rows.append(f"| {plain(row['title'])}, {source} | [{name}][{row['component']}] "
+                    f"({row['kind'].lower()}) | {code_lines(component)} |")
+    return "\n".join(rows)
+
+
+def parts() -> str:
+    """Returns a table of the parts of each kind, with their formulas."""
+    kinds: dict[str, list[str]] = {"Terms": [], "Potentials": [], "Combiners": [], "Transforms": []}
+    bases = {"Terms": Term, "Combiners": Combiner, "Transforms": Transform}
+    for name in components():
+        part: type[Component] = getattr(rewardsmith.rewards, name)
+        kind = next((k for k, base in bases.items() if issubclass(part, base)), "Potentials")
+        line = (inspect.getdoc(part) or "").partition("\n")[0]
+        package = ".".join(part.__module__.split(".")[:3])
+        kinds[kind].append(f"| [{name}][{package}.{name}] | {plain(line)} |")
+    return "\n\n".join(f"### {kind}\n\n| part | what it does |\n|---|---|\n" + "\n".join(rows)
+                       for kind, rows in kinds.items())
+
+
+def ready_made() -> str:
+    """Returns the designs of `conf/reward` with their YAML."""
+    sections = []
+    for name, line in choices("reward").items():
+        if name != "file":
+            file = resources.files(PACKAGE).joinpath("reward", f"{name}.yaml")
+            body = file.read_text().partition("\n")[2].strip()
+            sections.append(f"### {name}\n\n{plain(line)}\n\n```yaml\n{body}\n```")
+    return "\n\n".join(sections)
+
+
+def code_lines(part: type) -> int:
+    """Returns the lines of code of a class, without docstrings, comments and blank lines."""
+    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(part)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return len(ast.unparse(tree).replace("\n\n", "\n").splitlines())
+
+
+def plain(text: str) -> str:
+    """Returns text that Markdown leaves as it is, in a table too."""
+    return re.sub(r"[|*_\[\]]", lambda found: f"&#{ord(found[0])};", html.escape(text))
+
+
+GENERATED = {"environments": environments, "papers": papers, "parts": parts, "ready-made": ready_made}

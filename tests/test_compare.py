@@ -1,0 +1,164 @@
+"""Comparisons: the plan, the console command, and what a user's mistakes get."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rewardsmith.agents.cli import main
+from rewardsmith.agents.compare import plan, run_cells
+from rewardsmith.agents.configs import choices, compose
+from rewardsmith.envs import ConfigError
+
+SETTINGS: dict[str, Any] = {
+    "name": "c", "designs": ["sparse", "potential"], "baseline": "sparse", "seeds": 3,
+    "tasks": {}, "env": {"name": "key_door"}, "n_jobs": 1}
+
+
+def rewardsmith(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "rewardsmith.agents.cli", *arguments],
+                          capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_plan_lists_every_run_in_balanced_order(tmp_path: Path) -> None:
+    tasks = {"door": ["env=key_door"], "sea": ["env=deep_sea", "total_steps=99"]}
+    cells = plan(SETTINGS | {"tasks": tasks}, ["+agent.settings.clip_range=0.1"], tmp_path)
+    assert len(cells) == 2 * 2 * 3
+    assert [c.seed for c in cells] == [0] * 4 + [1] * 4 + [2] * 4
+    assert {c.task: c.config["total_steps"] for c in cells} == {"door": 100_000, "sea": 99}
+    assert all(c.config["agent"]["settings"]["clip_range"] == 0.1 for c in cells)
+    assert len({c.folder.path for c in cells}) == 12
+    assert list(cells[1].config["reward"]["terms"]) == ["task", "shaping"]
+
+
+def test_a_design_may_be_a_file(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("{_target_: rewardsmith.rewards.RewardDesign, "
+                    "terms: {t: {_target_: rewardsmith.rewards.TimeCost}}}")
+    cells = plan(SETTINGS | {"designs": ["sparse", str(mine)], "seeds": [4]}, [], tmp_path)
+    assert [(c.design, c.seed) for c in cells] == [("sparse", 4), ("mine", 4)]
+    assert list(cells[1].config["reward"]["terms"]) == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "overrides", "message"),
+    [
+        ({"designs": "sparse"}, [], "designs must be a list"),
+        ({"designs": []}, [], "designs must be a list"),
+        ({"designs": ["a.yaml", "b/a.yaml"]}, [], "different names"),
+        ({"designs": ["sparse", "potental"]}, [], "unknown reward 'potental'.*'potential'"),
+        ({"baseline": "none"}, [], "unknown design 'none'"),
+        ({"seeds": 0}, [], "seeds must be"),
+        ({"seeds": [0, 0]}, [], "seeds must"),
+        ({"seeds": [-1]}, [], "seeds must be"),
+        ({}, ["seed=3"], "not reward= or seed="),
+        ({"tasks": {"sea": ["env=deepsea"]}}, [], "unknown env 'deepsea'.*'deep_sea'"),
+        ({"tasks": {"sea": ["env=deep_sea", "agent=td3"]}}, [], "sea with sparse: .*'td3'"),
+    ],
+)
+def test_mistakes_are_found_before_anything_runs(
+    changed: dict[str, Any], overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(SETTINGS | changed, overrides, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, small_run: list[str]) -> None:
+    cells = plan(SETTINGS | {"seeds": 1}, small_run[2:], tmp_path)
+    cells[0].folder.path.mkdir(parents=True)
+    (cells[0].folder.path / "config.yaml").write_text("{seed: 77}")
+    errors = run_cells(cells, 1)
+    assert list(errors) == ["key_door/sparse/seed_0"]
+    assert "another configuration" in errors["key_door/sparse/seed_0"]
+    assert cells[1].folder.is_finished()
+
+
+def test_the_command_compares_reports_and_resumes(tmp_path: Path) -> None:
+    arguments = ("compare", "name=c", "env=deep_sea", "+env.options.size=4", "seeds=2",
+                 "designs=[sparse,human]", "total_steps=2048", "evaluation.points=2",
+                 "evaluation.final_episodes=4")
+    done = rewardsmith(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Report: runs/c/report.html" in done.stdout
+    assert "human" in done.stdout
+    assert (tmp_path / "runs/c/report.html").stat().st_size > 10_000
+    assert yaml.safe_load((tmp_path / "runs/c/compare.yaml").read_text())["seeds"] == [0, 1]
+    again = rewardsmith(*arguments, cwd=tmp_path)
+    assert "4 of them finished already" in again.stdout
+    other = rewardsmith(*arguments, "agent.gamma=0.5", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "agent.gamma: 0.99 there, 0.5 now" in other.stdout + other.stderr
+
+
+def test_train_evaluate_and_report_commands(tmp_path: Path, small_run: list[str]) -> None:
+    done = rewardsmith("train", *small_run, cwd=tmp_path)
+    run = "runs/train/key_door/sparse/ppo/seed_0"
+    assert done.returncode == 0, done.stderr
+    assert f"{run}/report.html" in done.stdout
+    done = rewardsmith("evaluate", f"run={run}", "episodes=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / run / "evaluation.gif").exists()
+    assert rewardsmith("report", run, cwd=tmp_path).returncode == 0
+
+
+def test_a_sweep_runs_every_value(tmp_path: Path, small_run: list[str]) -> None:
+    done = rewardsmith("train", "-m", *small_run, "seed=0,1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for seed in (0, 1):
+        assert (tmp_path / f"runs/train/key_door/sparse/ppo/seed_{seed}/result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tran"], "unknown job 'tran'; did you mean 'train'"),
+        (["train", "env=keydoor"], "did you mean 'key_door'"),
+        (["train", "foo=1"], "unknown key 'foo' in train"),
+        (["train", "agent.settings.n_stps=3"], "did you mean 'n_steps'"),
+        (["train", "env=gymnasium"], "env.id is missing"),
+        (["train", "env=bernoulli_bandit", "reward=distance"], "needs 'env.position'"),
+        (["train", "reward=nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["train", "env=[key_door"], "train: "),
+        (["evaluate", "run=nowhere"], "nowhere holds no run"),
+        (["evaluate"], "run is missing"),
+        (["list", "reward"], "unknown kind 'reward'"),
+        (["show", "keydoor"], "did you mean 'key_door'"),
+        (["show"], "show takes one name"),
+        (["report"], "report takes one folder"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rewardsmith", *arguments])
+    assert main() == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert "Traceback" not in printed.err + printed.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["show", "reacher"],
+                                       ["show", "PotentialShaping"], ["show", "human"]])
+def test_what_only_tells(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rewardsmith", *arguments])
+    assert main() == 0
+    assert len(capsys.readouterr().out) > 4
+
+
+@pytest.mark.parametrize("env", [e for e in choices("env") if e != "gymnasium"])
+def test_every_task_offers_its_human_and_sparse_reward(env: str) -> None:
+    from rewardsmith.agents.train import check
+
+    for reward in ("sparse", "human"):
+        check(compose([f"env={env}", f"reward={reward}"]))
