@@ -23,8 +23,15 @@ def list_names(arguments: list[str]) -> int:
     for kind in arguments or KINDS:
         if kind not in KINDS:
             raise unknown("kind", kind, KINDS, where="rewardsmith list")
-        table = Table("name", "what it is", title=kind, title_justify="left", show_header=False,
-                      box=None, padding=(0, 2))
+        table = Table(
+            "name",
+            "what it is",
+            title=kind,
+            title_justify="left",
+            show_header=False,
+            box=None,
+            padding=(0, 2),
+        )
         for name, line in entries(kind).items():
             table.add_row(f"[bold]{name}[/bold]", line)
         console.print(table)
@@ -34,14 +41,17 @@ def list_names(arguments: list[str]) -> int:
 def show_name(arguments: list[str]) -> int:
     """Prints a task's card, a design's YAML, an agent's settings or a component's docstring."""
     if len(arguments) != 1:
-        raise ConfigError("show takes one name, such as `rewardsmith show key_door`; "
-                          "`rewardsmith list` tells the names")
+        raise ConfigError(
+            "show takes one name, such as `rewardsmith show key_door`; "
+            "`rewardsmith list` tells the names"
+        )
     name = arguments[0]
     if name in choices("env"):
         from rewardsmith.agents.tasks import make_task
         from rewardsmith.envs.card import EnvCard
 
-        console.print(Markdown(EnvCard.of(make_task(compose([f"env={name}"])["env"], 1)).describe()))
+        task = make_task(compose([f"env={name}"])["env"], 1)
+        console.print(Markdown(EnvCard.of(task).describe()))
     for group in ("env", "reward", "agent", "experiment"):
         if name in choices(group):
             file = resources.files(PACKAGE).joinpath(group, f"{name}.yaml")
@@ -73,11 +83,17 @@ def entries(kind: str) -> dict[str, str]:
     if kind == "components":
         import rewardsmith.rewards
 
-        return {name: (inspect.getdoc(getattr(rewardsmith.rewards, name)) or "").partition("\n")[0]
-                for name in rewardsmith.rewards.components()}
+        return {
+            name: (inspect.getdoc(getattr(rewardsmith.rewards, name)) or "").partition("\n")[0]
+            for name in rewardsmith.rewards.components()
+        }
     if kind == "papers":
         rows = yaml.safe_load(
-            resources.files("rewardsmith.rewards").joinpath("catalog.yaml").read_text())
+            resources.files("rewardsmith.rewards").joinpath("catalog.yaml").read_text()
+        )
         return {row["slug"]: f"{row['title']} ({row['source']})" for row in rows}
-    return {name: line for name, line in choices(kind.removesuffix("s")).items()
-            if name not in ("file", "tuned")}
+    return {
+        name: line
+        for name, line in choices(kind.removesuffix("s")).items()
+        if name not in ("file", "tuned")
+    }

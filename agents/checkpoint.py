@@ -59,8 +59,9 @@ def put_back(
     An environment that cannot be restored starts new episodes instead.
     """
     exact = restore_env(env, state["env"])
-    model = model_class.load(io.BytesIO(state["agent"]), env=adapter, device=device,
-                             force_reset=not exact)
+    model = model_class.load(
+        io.BytesIO(state["agent"]), env=adapter, device=device, force_reset=not exact
+    )
     model.action_space = state["action_space"]  # loading seeds it anew; exploration draws from it
     if state["replay_buffer"] is not None:
         model.replay_buffer = state["replay_buffer"]  # type: ignore[attr-defined]
@@ -72,8 +73,11 @@ def random_state() -> dict[str, Any]:
     """Returns the global random states of python, numpy and torch."""
     import torch
 
-    return {"python": random.getstate(), "numpy": np.random.get_state(),  # noqa: NPY002
-            "torch": torch.get_rng_state()}
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "torch": torch.get_rng_state(),
+    }
 
 
 def set_random_state(state: dict[str, Any]) -> None:

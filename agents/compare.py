@@ -89,15 +89,20 @@ def run_cells(cells: Sequence[Cell], n_jobs: int) -> dict[str, str]:
 
     unfinished = [cell for cell in cells if not cell.folder.is_finished()]
     outcomes = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
-        delayed(_run_cell)(cell) for cell in unfinished)
+        delayed(_run_cell)(cell) for cell in unfinished
+    )
     return {name: error for name, error in outcomes if error is not None}
 
 
 def save_settings(settings: Mapping[str, Any], root: Path) -> None:
     """Writes what the report needs to know of the comparison."""
-    kept = {"name": settings["name"], "tasks": list(settings["tasks"]) or [settings["env"]["name"]],
-            "designs": list(_designs(settings)), "seeds": _seeds(settings["seeds"]),
-            "baseline": settings["baseline"]}
+    kept = {
+        "name": settings["name"],
+        "tasks": list(settings["tasks"]) or [settings["env"]["name"]],
+        "designs": list(_designs(settings)),
+        "seeds": _seeds(settings["seeds"]),
+        "baseline": settings["baseline"],
+    }
     root.mkdir(parents=True, exist_ok=True)
     write_atomically(root / "compare.yaml", yaml.safe_dump(kept, sort_keys=False).encode())
 
@@ -124,8 +129,9 @@ def _seeds(seeds: Any) -> list[int]:
     listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     whole = all(isinstance(seed, int) and seed >= 0 for seed in listed)
     if not listed or not whole or len(set(listed)) < len(listed):
-        raise ConfigError("seeds must be how many (at least 1) or a list of different ones, "
-                          f"got {seeds!r}")
+        raise ConfigError(
+            f"seeds must be how many (at least 1) or a list of different ones, got {seeds!r}"
+        )
     return listed
 
 

@@ -111,7 +111,8 @@ def _composed(job: str, overrides: list[str]) -> Any:
         known = list(siblings) if isinstance(siblings, DictConfig) else []
         raise ConfigError(
             f"{unknown('key', key, map(str, known), where=parent or job)} A key that is not there "
-            f"yet is added with a plus sign: +{full_key}=...") from None
+            f"yet is added with a plus sign: +{full_key}=..."
+        ) from None
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -140,9 +141,11 @@ def _explain(error: Exception, config: Any) -> str:
         missing = message.rpartition(":")[2].strip()
         return f"{missing} is missing; give it on the command line: {missing}=..."
     if "env." in message and "not found" in message:
-        return (f"the chosen reward needs {message.partition(chr(39))[2].partition(chr(39))[0]!r}, "
-                f"which env={config.env.get('name')} does not define; set it on the command line "
-                "or choose another reward")
+        return (
+            f"the chosen reward needs {message.partition(chr(39))[2].partition(chr(39))[0]!r}, "
+            f"which env={config.env.get('name')} does not define; set it on the command line "
+            "or choose another reward"
+        )
     return f"{where}: {message}" if where else message
 
 

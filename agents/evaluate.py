@@ -35,8 +35,10 @@ def evaluate_run(
     """
     config = folder.config()
     if not folder.model.exists():
-        raise ConfigError(f"{folder.path} has no trained agent yet (model.zip is missing); finish "
-                          "the run with the command that started it")
+        raise ConfigError(
+            f"{folder.path} has no trained agent yet (model.zip is missing); finish "
+            "the run with the command that started it"
+        )
     if episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {episodes}")
     model = algorithm(config["agent"]["algorithm"]).load(folder.model, device="cpu")
@@ -44,8 +46,13 @@ def evaluate_run(
     def policy(observation: Any) -> Any:
         return model.predict(observation, deterministic=deterministic)[0]
 
-    evaluator = Evaluator(config["env"], build_design(config["reward"]), episodes=episodes,
-                          gamma=float(config["agent"]["gamma"]), seed=seed)
+    evaluator = Evaluator(
+        config["env"],
+        build_design(config["reward"]),
+        episodes=episodes,
+        gamma=float(config["agent"]["gamma"]),
+        seed=seed,
+    )
     records = evaluator.play(policy)
     evaluator.close()
     result = {name: [r[name] for r in records] for name in records[0] if name != "row"}

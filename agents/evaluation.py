@@ -47,9 +47,7 @@ class Evaluator:
         self.seed = seed
         self.env: EpisodeRecorder = pay_and_record(make_task(env, episodes), design, gamma)
 
-    def play(
-        self, policy: Policy, trained: RewardStream | None = None
-    ) -> list[dict[str, float]]:
+    def play(self, policy: Policy, trained: RewardStream | None = None) -> list[dict[str, float]]:
         """Returns one record per episode, in the order of the rows.
 
         Args:

@@ -58,6 +58,8 @@ def read_sealed(path: Path) -> bytes | None:
         if hashlib.sha256(data).hexdigest().encode() == seal:
             return data
     if candidates:
-        raise RewardsmithError(f"the checkpoint {path} is damaged (its content does not match its "
-                               "hash); delete the run's folder to train it anew")
+        raise RewardsmithError(
+            f"the checkpoint {path} is damaged (its content does not match its "
+            "hash); delete the run's folder to train it anew"
+        )
     return None

@@ -63,14 +63,20 @@ def _train(config: DictConfig) -> int:
 
     settings, chosen = plain(config), HydraConfig.get().runtime.choices
     reward = Path(config.reward.path).stem if chosen["reward"] == "file" else chosen["reward"]
-    default = Path("runs/train", settings["env"]["name"], str(reward), settings["agent"]["name"],
-                   f"seed_{settings['seed']}")
+    default = Path(
+        "runs/train",
+        settings["env"]["name"],
+        str(reward),
+        settings["agent"]["name"],
+        f"seed_{settings['seed']}",
+    )
     folder = RunFolder(settings["folder"] or default)
     check(settings)
     was_finished = folder.is_finished()
     with _progress() as progress:
-        bar = progress.add_task(f"{settings['env']['name']} / {reward}",
-                                total=settings["total_steps"], note="")
+        bar = progress.add_task(
+            f"{settings['env']['name']} / {reward}", total=settings["total_steps"], note=""
+        )
 
         def report(step: int, metrics: Mapping[str, float]) -> None:
             progress.update(bar, completed=step, note=_note(metrics))
@@ -113,8 +119,12 @@ def _evaluate(config: DictConfig) -> int:
 
     settings = plain(config)
     result, video = evaluate_run(
-        RunFolder(settings["run"]), episodes=settings["episodes"], seed=settings["seed"],
-        deterministic=settings["deterministic"], video=settings["video"])
+        RunFolder(settings["run"]),
+        episodes=settings["episodes"],
+        seed=settings["seed"],
+        deterministic=settings["deterministic"],
+        video=settings["video"],
+    )
     _print_result(result)
     if video is not None:
         console.print(f"Video: {video}")
@@ -130,9 +140,12 @@ def _with_live_progress(
         groups.setdefault(f"{cell.task} / {cell.design}", []).append(cell)
     finished = threading.Event()
     with _progress() as progress:
-        bars = {name: progress.add_task(
-            name, total=sum(int(c.config["total_steps"]) for c in group), note="")
-            for name, group in groups.items()}
+        bars = {
+            name: progress.add_task(
+                name, total=sum(int(c.config["total_steps"]) for c in group), note=""
+            )
+            for name, group in groups.items()
+        }
 
         def watch() -> None:
             while not finished.wait(0.5):
@@ -142,8 +155,11 @@ def _with_live_progress(
             for name, group in groups.items():
                 statuses = [cell.folder.status() for cell in group]
                 ended = sum(s.get("state") == "finished" for s in statuses)
-                progress.update(bars[name], completed=sum(s.get("step", 0) for s in statuses),
-                                note=f"{ended}/{len(group)} runs")
+                progress.update(
+                    bars[name],
+                    completed=sum(s.get("step", 0) for s in statuses),
+                    note=f"{ended}/{len(group)} runs",
+                )
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -156,14 +172,21 @@ def _with_live_progress(
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
 
 
 def _note(metrics: Mapping[str, float]) -> str:
     shown = {"task_return": "return", "success": "success"}
-    return "  ".join(f"{label} {metrics[key]:.2f}" for key, label in shown.items()
-                     if key in metrics)
+    return "  ".join(
+        f"{label} {metrics[key]:.2f}" for key, label in shown.items() if key in metrics
+    )
 
 
 def _print_result(result: Mapping[str, Any]) -> None:

@@ -97,5 +97,8 @@ def means(episodes: list[dict[str, float]]) -> dict[str, float]:
         >>> means([{"row": 0, "length": 1.0}, {"row": 1, "length": 3.0}])
         {'length': 2.0}
     """
-    return {name: float(np.mean([e[name] for e in episodes]))
-            for name in (episodes[0] if episodes else {}) if name != "row"}
+    return {
+        name: float(np.mean([e[name] for e in episodes]))
+        for name in (episodes[0] if episodes else {})
+        if name != "row"
+    }

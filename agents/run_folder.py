@@ -60,7 +60,8 @@ class RunFolder:
             self.check_config(config)
             if not self._config_file.exists():
                 write_atomically(
-                    self._config_file, yaml.safe_dump(dict(config), sort_keys=False).encode())
+                    self._config_file, yaml.safe_dump(dict(config), sort_keys=False).encode()
+                )
             yield
 
     def check_config(self, config: Mapping[str, Any]) -> None:
@@ -70,9 +71,13 @@ class RunFolder:
             return
         differing = differences(yaml.safe_load(file.read_text()), config)
         if differing:
-            shown = "; ".join(f"{key}: {old!r} there, {new!r} now" for key, old, new in differing[:5])
-            raise ConfigError(f"{self.path} holds a run with another configuration ({shown}); "
-                              "choose another folder or name, or delete that one")
+            shown = "; ".join(
+                f"{key}: {old!r} there, {new!r} now" for key, old, new in differing[:5]
+            )
+            raise ConfigError(
+                f"{self.path} holds a run with another configuration ({shown}); "
+                "choose another folder or name, or delete that one"
+            )
 
     def config(self) -> dict[str, Any]:
         """Returns the configuration of the run.
@@ -82,8 +87,10 @@ class RunFolder:
         """
         file = self._config_file
         if not file.exists():
-            raise ConfigError(f"{self.path} holds no run (config.yaml is missing); give the folder "
-                              "that `rewardsmith train` or `compare` made, down to seed_N")
+            raise ConfigError(
+                f"{self.path} holds no run (config.yaml is missing); give the folder "
+                "that `rewardsmith train` or `compare` made, down to seed_N"
+            )
         loaded: dict[str, Any] = yaml.safe_load(file.read_text())
         return loaded
 
@@ -101,8 +108,14 @@ class RunFolder:
 
     def write_status(self, state: str, step: int, total_steps: int, **more: Any) -> None:
         """Writes how far the run is."""
-        status = {"state": state, "step": step, "total_steps": total_steps, "pid": os.getpid(),
-                  "updated": time.time(), **more}
+        status = {
+            "state": state,
+            "step": step,
+            "total_steps": total_steps,
+            "pid": os.getpid(),
+            "updated": time.time(),
+            **more,
+        }
         write_json(self.path / "status.json", status, durable=state != "running")
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:

@@ -33,9 +33,13 @@ def make_task(env: Mapping[str, Any], n: int) -> gym.vector.VectorEnv[Any, Any, 
     from rewardsmith.envs.external import make_external_vec
 
     return make_external_vec(
-        env_id, n, success=env.get("success"),
+        env_id,
+        n,
+        success=env.get("success"),
         terminate_on_success=env.get("terminate_on_success"),
-        autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        **options,
+    )
 
 
 def _check_ours(env_id: str, options: Mapping[str, Any]) -> None:
@@ -57,8 +61,11 @@ def make_single(env: Mapping[str, Any]) -> gym.Env[Any, Any]:
     from rewardsmith.envs.external import make_external
 
     return make_external(
-        env_id, success=env.get("success"),
-        terminate_on_success=env.get("terminate_on_success"), **options)
+        env_id,
+        success=env.get("success"),
+        terminate_on_success=env.get("terminate_on_success"),
+        **options,
+    )
 
 
 def pay_and_record(
@@ -66,5 +73,3 @@ def pay_and_record(
 ) -> EpisodeRecorder:
     """Wraps a task so that the design pays it, and records its episodes."""
     return EpisodeRecorder(VectorRewardWrapper(task, design), gamma)
-
-

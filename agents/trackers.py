@@ -61,10 +61,16 @@ class WandbTracker:
         import wandb
 
         mode: Literal["online", "offline"] = (
-            "online" if os.environ.get("WANDB_API_KEY") else "offline")
+            "online" if os.environ.get("WANDB_API_KEY") else "offline"
+        )
         self._run: Any = wandb.init(
-            project=project, name="/".join(folder.parts[-3:]), dir=str(folder),
-            config=dict(config), mode=mode, settings=wandb.Settings(silent=True))
+            project=project,
+            name="/".join(folder.parts[-3:]),
+            dir=str(folder),
+            config=dict(config),
+            mode=mode,
+            settings=wandb.Settings(silent=True),
+        )
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Logs the metrics at that step."""

@@ -71,8 +71,14 @@ def train(
             folder.write_status("failed", step, steps, error=f"{type(error).__name__}: {error}")
             raise
         folder.write_result(result)
-        folder.write_status("finished", steps, steps, error=None, versions=versions(),
-                            wall_s=round(time.monotonic() - started, 2))
+        folder.write_status(
+            "finished",
+            steps,
+            steps,
+            error=None,
+            versions=versions(),
+            wall_s=round(time.monotonic() - started, 2),
+        )
         for file in folder.path.glob("checkpoint*"):
             file.unlink()
         return result
@@ -89,8 +95,13 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: Naming the field, the value and the mend.
     """
-    for key in ("total_steps", "evaluation.points", "evaluation.episodes",
-                "evaluation.final_episodes", "agent.n_envs"):
+    for key in (
+        "total_steps",
+        "evaluation.points",
+        "evaluation.episodes",
+        "evaluation.final_episodes",
+        "agent.n_envs",
+    ):
         value: Any = config
         for part in key.split("."):
             value = value[part]
@@ -135,16 +146,21 @@ def _train(
     agent, evaluation = config["agent"], config["evaluation"]
     design, gamma = build_design(config["reward"]), float(agent["gamma"])
     recorder = pay_and_record(make_task(config["env"], agent["n_envs"]), design, gamma)
-    evaluator = Evaluator(config["env"], design, gamma=gamma, episodes=evaluation["episodes"],
-                          seed=EVALUATION_SEED)
+    evaluator = Evaluator(
+        config["env"], design, gamma=gamma, episodes=evaluation["episodes"], seed=EVALUATION_SEED
+    )
     tracker: Tracker = make_tracker(config["tracker"], folder.path, config)
     try:
         supervisor, model = _start_or_resume(config, folder, recorder, evaluator, tracker, progress)
         if catch_signals:
             supervisor.catch_signals()
         schedule = supervisor.schedule
-        model.learn(schedule.total_steps - model.num_timesteps, callback=supervisor,
-                    log_interval=None, reset_num_timesteps=model.num_timesteps == 0)
+        model.learn(
+            schedule.total_steps - model.num_timesteps,
+            callback=supervisor,
+            log_interval=None,
+            reset_num_timesteps=model.num_timesteps == 0,
+        )
         supervisor.evaluate()
         model.save(folder.model)
         return _final_result(config, folder, recorder, supervisor.act)
@@ -170,15 +186,24 @@ def _start_or_resume(
     if saved is None:
         schedule = Schedule(config["total_steps"], evaluation["points"])
         settings = {"gamma": agent["gamma"], **agent["settings"]}
-        model = build_model(agent["algorithm"], settings, adapter, seed=config["seed"],
-                            device=config["device"])
+        model = build_model(
+            agent["algorithm"], settings, adapter, seed=config["seed"], device=config["device"]
+        )
     else:
         schedule = saved["extra"]
-        model = checkpoint.put_back(saved, algorithm(agent["algorithm"]), recorder, adapter,
-                                    config["device"])
+        model = checkpoint.put_back(
+            saved, algorithm(agent["algorithm"]), recorder, adapter, config["device"]
+        )
     model.set_logger(Logger(None, []))
-    supervisor = Supervisor(folder, schedule, evaluator, recorder, tracker,
-                            deterministic=evaluation["deterministic"], progress=progress)
+    supervisor = Supervisor(
+        folder,
+        schedule,
+        evaluator,
+        recorder,
+        tracker,
+        deterministic=evaluation["deterministic"],
+        progress=progress,
+    )
     return supervisor, model
 
 
@@ -197,11 +222,19 @@ def _final_result(
     return {
         "score": card.score,
         **{name: [r[name] for r in records] for name in columns if not name.startswith("term/")},
-        "terms": {name.removeprefix("term/"): [r[name] for r in records]
-                  for name in columns if name.startswith("term/")},
+        "terms": {
+            name.removeprefix("term/"): [r[name] for r in records]
+            for name in columns
+            if name.startswith("term/")
+        },
         "oracle": None if solved is None else means(solved),
-        "card": {"id": card.id, "goal": card.goal, "success": card.success,
-                 "time_limit": card.time_limit, "human_design": card.human_design},
+        "card": {
+            "id": card.id,
+            "goal": card.goal,
+            "success": card.success,
+            "time_limit": card.time_limit,
+            "human_design": card.human_design,
+        },
     }
 
 

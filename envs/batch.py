@@ -119,7 +119,8 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         if self.done.any():
             raise EnvError(
                 f"row {int(np.flatnonzero(self.done)[0])} is finished or was never reset; call "
-                "reset(), or reset(options={'reset_mask': ...}) under AutoresetMode.DISABLED")
+                "reset(), or reset(options={'reset_mask': ...}) under AutoresetMode.DISABLED"
+            )
         reward, terminated, truncated = self._advance_and_limit(actions)
         if self.autoreset_mode is AutoresetMode.DISABLED or not self.done.any():
             return self._observe(), reward, terminated, truncated, self._info()
@@ -127,8 +128,14 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
 
     def snapshot(self) -> dict[str, Any]:
         """Returns everything the next steps depend on, random streams included."""
-        return {"of": self._identity(), "task": self.state_dict(), "streams": self.streams.state_dict(),
-                "elapsed": self.elapsed.copy(), "done": self.done.copy(), "seeded": self._seeded}
+        return {
+            "of": self._identity(),
+            "task": self.state_dict(),
+            "streams": self.streams.state_dict(),
+            "elapsed": self.elapsed.copy(),
+            "done": self.done.copy(),
+            "seeded": self._seeded,
+        }
 
     def restore(self, snapshot: dict[str, Any]) -> np.ndarray:
         """Puts a snapshot back, bit for bit; returns the observation at that point.
@@ -137,8 +144,10 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             EnvError: If the snapshot was taken of another task or number of rows.
         """
         if snapshot["of"] != self._identity():
-            raise EnvError(f"the snapshot was taken of {snapshot['of']}, this environment is "
-                           f"{self._identity()}; make it with the same options and num_envs")
+            raise EnvError(
+                f"the snapshot was taken of {snapshot['of']}, this environment is "
+                f"{self._identity()}; make it with the same options and num_envs"
+            )
         self.load_state_dict(snapshot["task"])
         self.streams.load_state_dict(snapshot["streams"])
         self.elapsed, self.done = snapshot["elapsed"].copy(), snapshot["done"].copy()
@@ -173,8 +182,12 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         finished = self.done
         final_observation, final_info = self._observe(), self._masked(self._facts(), finished)
         self._begin(np.flatnonzero(finished))
-        info = self._info() | {"final_obs": final_observation, "_final_obs": finished,
-                               "final_info": final_info, "_final_info": finished}
+        info = self._info() | {
+            "final_obs": final_observation,
+            "_final_obs": finished,
+            "final_info": final_info,
+            "_final_info": finished,
+        }
         return self._observe(), reward, terminated, truncated, info
 
     def _advance_and_limit(self, actions: np.ndarray) -> tuple[FloatArray, BoolArray, BoolArray]:
@@ -198,14 +211,18 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed is None:
             return
-        if isinstance(seed, int | np.integer):
-            seeds: list[int | None] = [int(seed) + i for i in range(self.num_envs)]
-        else:
+        if isinstance(seed, list | tuple):
             seeds = list(seed)
+        elif isinstance(seed, int | np.integer):
+            seeds = [int(seed) + i for i in range(self.num_envs)]
+        else:
+            raise EnvError(f"seeds must be a whole number or a list of them, got {seed!r}")
         if len(seeds) != self.num_envs:
             raise EnvError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
-        if any(s is not None and not (isinstance(s, int | np.integer) and 0 <= s < 2**63)
-               for s in seeds):
+        if any(
+            s is not None and not (isinstance(s, int | np.integer) and 0 <= s < 2**63)
+            for s in seeds
+        ):
             raise EnvError(f"seeds must be whole numbers in [0, 2**63), got {seeds}")
         given = np.array([row for row in rows if seeds[row] is not None], dtype=np.int64)
         self.streams.seed(given, np.array([seeds[row] for row in given], dtype=np.int64))
@@ -216,8 +233,10 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             return None
         mask = np.asarray(options["reset_mask"])
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            raise EnvError(f"options['reset_mask'] must be a boolean array of shape "
-                           f"({self.num_envs},) with at least one true entry, got {mask!r}")
+            raise EnvError(
+                f"options['reset_mask'] must be a boolean array of shape "
+                f"({self.num_envs},) with at least one true entry, got {mask!r}"
+            )
         return mask
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
@@ -259,8 +278,9 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
     def __init__(
         self, batch: type[BatchEnv], render_mode: str | None = None, **options: Any
     ) -> None:
-        self.batch = batch(1, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode,
-                           **options)
+        self.batch = batch(
+            1, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **options
+        )
         self.render_mode = render_mode
         self.observation_space = self.batch.single_observation_space
         self.action_space = self.batch.single_action_space
@@ -280,10 +300,14 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Plays one step."""
-        observation, reward, terminated, truncated, info = self.batch.step(
-            np.asarray(action)[None])
-        return (observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]),
-                _first(info))
+        observation, reward, terminated, truncated, info = self.batch.step(np.asarray(action)[None])
+        return (
+            observation[0],
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            _first(info),
+        )
 
     def render(self) -> np.ndarray | None:
         """Returns a picture, uint8 of shape (height, width, 3)."""
@@ -308,5 +332,8 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
 
 
 def _first(info: Info) -> Info:
-    return {name: value[0].item() if value.ndim == 1 else value[0]
-            for name, value in info.items() if not name.startswith("_")}
+    return {
+        name: value[0].item() if value.ndim == 1 else value[0]
+        for name, value in info.items()
+        if not name.startswith("_")
+    }

@@ -103,8 +103,9 @@ did you mean 'position'? Known: position.
         for field in (*self.observation, *self.facts):
             if field.name == name:
                 return field
-        raise unknown("field", name, (f.name for f in (*self.observation, *self.facts)),
-                      where=self.id)
+        raise unknown(
+            "field", name, (f.name for f in (*self.observation, *self.facts)), where=self.id
+        )
 
     @classmethod
     def of(cls, env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any]) -> EnvCard:
@@ -115,8 +116,13 @@ did you mean 'position'? Known: position.
             if inner:
                 return cls.of(inner[0])
             card = getattr(owner, "card", None)
-            return card if isinstance(card, EnvCard) else inspect_spaces(
-                owner, owner.single_observation_space, owner.single_action_space)
+            return (
+                card
+                if isinstance(card, EnvCard)
+                else inspect_spaces(
+                    owner, owner.single_observation_space, owner.single_action_space
+                )
+            )
         if env.has_wrapper_attr("card"):
             card = env.get_wrapper_attr("card")
             if isinstance(card, EnvCard):
@@ -125,19 +131,36 @@ did you mean 'position'? Known: position.
 
     def describe(self) -> str:
         """Returns the card as a page of Markdown."""
-        lines = [f"# {self.id}", "", self.goal, "", f"**Success:** {self.success or 'not told'}",
-                 f"**Judged by:** {self.score}", f"**Episode limit:** {self.time_limit or 'none'}"]
+        lines = [
+            f"# {self.id}",
+            "",
+            self.goal,
+            "",
+            f"**Success:** {self.success or 'not told'}",
+            f"**Judged by:** {self.score}",
+            f"**Episode limit:** {self.time_limit or 'none'}",
+        ]
         if self.human_design:
             lines.append(f"**Human-written dense reward:** {self.human_design}")
         if self.source:
             lines.append(f"**Source:** {self.source}")
-        for title, fields in (("Observation", self.observation), ("Action", self.action),
-                              ("Facts in `info`", self.facts)):
+        for title, fields in (
+            ("Observation", self.observation),
+            ("Action", self.action),
+            ("Facts in `info`", self.facts),
+        ):
             if fields:
-                lines += ["", f"## {title}", "", "| name | meaning | unit | range |",
-                          "|---|---|---|---|"]
-                lines += [f"| `{f.name}` | {f.description} | {f.unit or '-'} "
-                          f"| [{f.low:g}, {f.high:g}] |" for f in fields]
+                lines += [
+                    "",
+                    f"## {title}",
+                    "",
+                    "| name | meaning | unit | range |",
+                    "|---|---|---|---|",
+                ]
+                lines += [
+                    f"| `{f.name}` | {f.description} | {f.unit or '-'} | [{f.low:g}, {f.high:g}] |"
+                    for f in fields
+                ]
         return "\n".join(lines) + "\n"
 
 
@@ -162,8 +185,13 @@ def fields_of(space: gym.Space[Any], prefix: str) -> tuple[Field, ...]:
     if isinstance(space, gym.spaces.Box) and space.shape != ():
         low, high = space.low.ravel(), space.high.ravel()
         return tuple(
-            Field(f"{prefix}_{i}", f"component {i} of the {prefix}", (i, i + 1),
-                  low=float(low[i]), high=float(high[i]))
+            Field(
+                f"{prefix}_{i}",
+                f"component {i} of the {prefix}",
+                (i, i + 1),
+                low=float(low[i]),
+                high=float(high[i]),
+            )
             for i in range(low.size)
         )
     if isinstance(space, gym.spaces.Discrete):

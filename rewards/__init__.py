@@ -36,7 +36,7 @@ from rewardsmith.rewards.wrappers import RewardWrapper, VectorRewardWrapper
 if TYPE_CHECKING:
     from rewardsmith.rewards.sb3_wrapper import SB3RewardWrapper
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Combiner",
     "Component",
     "Episode",
@@ -69,8 +69,9 @@ __all__ = [  # noqa: PLE0604
 def components() -> list[str]:
     """Returns the names of the parts a design is made of."""
     found = [(name, globals()[name]) for name in (*_combine, *_shaping, *_transform)]
-    return sorted(name for name, part in found
-                  if isinstance(part, type) and not inspect.isabstract(part))
+    return sorted(
+        name for name, part in found if isinstance(part, type) and not inspect.isabstract(part)
+    )
 
 
 def __getattr__(name: str) -> Any:

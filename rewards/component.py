@@ -63,13 +63,13 @@ class Combiner(Component):
     def check(self, names: Iterable[str]) -> None:
         """Raises ConfigError if this combiner speaks of terms that are not among `names`."""
 
-    def place(
-        self, values: Mapping[str, FloatArray], transitions: list[Transition]
-    ) -> FloatArray:
+    def place(self, values: Mapping[str, FloatArray], transitions: list[Transition]) -> FloatArray:
         """Returns the combined pay (T,) of one finished episode from term values (T,)."""
         self.reset(np.ones(1, dtype=np.bool_))
-        rows = ({name: value[t : t + 1] for name, value in values.items()}
-                for t in range(len(transitions)))
+        rows = (
+            {name: value[t : t + 1] for name, value in values.items()}
+            for t in range(len(transitions))
+        )
         return np.array([self(row, step)[0] for row, step in zip(rows, transitions, strict=True)])
 
 
@@ -129,8 +129,10 @@ class Quantity:
             RewardError: If it was never bound.
         """
         if self.field is None:
-            raise RewardError(f"field {self.name!r} is not bound to a task yet; wrap an "
-                              "environment with the design, or call design.bind(card)")
+            raise RewardError(
+                f"field {self.name!r} is not bound to a task yet; wrap an "
+                "environment with the design, or call design.bind(card)"
+            )
         return state.fact(self.name) if self.is_fact else self.field.read(state.observation)
 
     def scalar(self, state: State) -> FloatArray:

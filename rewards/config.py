@@ -44,8 +44,10 @@ def to_config(value: Any) -> Any:
         return {"_function_": function_path(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ConfigError(f"{value!r} of type {type(value).__name__} has no plain form; "
-                      "use numbers, text, lists, mappings, components or named functions")
+    raise ConfigError(
+        f"{value!r} of type {type(value).__name__} has no plain form; "
+        "use numbers, text, lists, mappings, components or named functions"
+    )
 
 
 def build(config: Any, where: str = "design") -> Any:
@@ -61,8 +63,11 @@ def build(config: Any, where: str = "design") -> Any:
     if isinstance(config, Mapping):
         if "_function_" in config:
             return load_function(str(config["_function_"]), where)
-        items = {str(key): build(value, f"{where}.{key}")
-                 for key, value in config.items() if key != "_target_"}
+        items = {
+            str(key): build(value, f"{where}.{key}")
+            for key, value in config.items()
+            if key != "_target_"
+        }
         return _construct(str(config["_target_"]), items, where) if "_target_" in config else items
     if isinstance(config, Sequence) and not isinstance(config, str):
         return [build(item, f"{where}[{i}]") for i, item in enumerate(config)]
@@ -127,8 +132,10 @@ def function_path(function: Callable[..., Any]) -> str:
     name = getattr(function, "__qualname__", "")
     module = getattr(function, "__module__", None)
     if not name or "<" in name or module is None:
-        raise ConfigError(f"{function!r} cannot be saved: only a function defined at the top of "
-                          "a module can be named in YAML; move it there")
+        raise ConfigError(
+            f"{function!r} cannot be saved: only a function defined at the top of "
+            "a module can be named in YAML; move it there"
+        )
     return f"{module}:{name}"
 
 
@@ -142,8 +149,10 @@ def load_function(path: str, where: str) -> Any:
 
 def _parameters(component: Any) -> dict[str, Any]:
     if not dataclasses.is_dataclass(component):
-        raise ConfigError(f"{type(component).__name__} is not a dataclass, so its parameters "
-                          "cannot be written down; decorate it with @dataclass")
+        raise ConfigError(
+            f"{type(component).__name__} is not a dataclass, so its parameters "
+            "cannot be written down; decorate it with @dataclass"
+        )
     written = {}
     for field in dataclasses.fields(component):
         value = getattr(component, field.name)
@@ -165,16 +174,22 @@ def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
 def _construct(target: str, parameters: dict[str, Any], where: str) -> Any:
     module, _, name = target.rpartition(".")
     if not module:
-        raise ConfigError(f"{where}._target_: expected a dotted path such as "
-                          f"'rewardsmith.rewards.shaping.Distance', got {target!r}")
+        raise ConfigError(
+            f"{where}._target_: expected a dotted path such as "
+            f"'rewardsmith.rewards.shaping.Distance', got {target!r}"
+        )
     cls = _attribute(module, name, where)
     signature = inspect.signature(cls)
     for parameter in parameters:
         if parameter not in signature.parameters:
             raise unknown("parameter", parameter, signature.parameters, where=f"{where} ({name})")
-    missing = [p.name for p in signature.parameters.values()
-               if p.default is inspect.Parameter.empty and p.name not in parameters
-               and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [
+        p.name
+        for p in signature.parameters.values()
+        if p.default is inspect.Parameter.empty
+        and p.name not in parameters
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     if missing:
         raise ConfigError(f"{where} ({name}) needs the parameter {missing[0]!r}")
     try:

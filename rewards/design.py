@@ -58,6 +58,8 @@ class RewardDesign(Term):
     terms: Mapping[str, Term | Callable[[Transition], Any]]
     combine: Combiner = field(default_factory=WeightedSum)
     transforms: Sequence[Transform] = ()
+    _terms: dict[str, Term] = field(init=False, repr=False, compare=False)
+    _nested: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -65,13 +67,17 @@ class RewardDesign(Term):
         bad = [name for name in self.terms if not isinstance(name, str) or "/" in name]
         if bad:
             raise ConfigError(f"term names must be text without '/', got {bad[0]!r}")
-        self.terms = {name: term if isinstance(term, Term) else Function(term)
-                      for name, term in self.terms.items()}
+        self._terms = {
+            name: term if isinstance(term, Term) else Function(term)
+            for name, term in self.terms.items()
+        }
+        self.terms = self._terms
         self.transforms = tuple(self.transforms)
         self.combine.check(self.terms)
         self.row_independent = all(part.row_independent for _, part in self._parts())
         self._nested = frozenset(
-            name for name, term in self.terms.items() if isinstance(term, RewardDesign))
+            name for name, term in self._terms.items() if isinstance(term, RewardDesign)
+        )
 
     def bind(self, card: EnvCard) -> None:
         """Resolves the field names of every part; errors name the part they come from."""
@@ -83,7 +89,7 @@ class RewardDesign(Term):
 
     def reset(self, mask: BoolArray) -> None:
         """Clears every part's state where `mask` (n,) is true."""
-        for term in self.terms.values():
+        for term in self._terms.values():
             term.reset(mask)
         self.combine.reset(mask)
         for transform in self.transforms:
@@ -103,31 +109,31 @@ class RewardDesign(Term):
         values: dict[str, FloatArray] = {}
         parts: dict[str, FloatArray] = {}
         shape = transition.reward.shape
-        for name, term in self.terms.items():
+        for name, term in self._terms.items():
             if name in self._nested:
-                inner = term.pay(transition)  # type: ignore[union-attr]
+                inner = term.pay(transition)  # type: ignore[attr-defined]
                 values[name] = parts[name] = value = inner.total
                 parts |= {f"{name}/{key}": part for key, part in inner.parts.items()}
             else:
                 values[name] = parts[name] = value = term(transition)
             if value.shape != shape:
-                raise RewardError(f"term {name!r} returned shape {value.shape}; it must return "
-                                  f"one value per environment, shape {shape}")
+                raise RewardError(
+                    f"term {name!r} returned shape {value.shape}; it must return "
+                    f"one value per environment, shape {shape}"
+                )
         total = self.combine(values, transition)
         for transform in self.transforms:
             total = transform(total, transition)
         if np.count_nonzero(transition.active) < transition.n:
             total = np.where(transition.active, total, 0.0)
-            parts = {name: np.where(transition.active, value, 0.0)
-                     for name, value in parts.items()}
+            parts = {name: np.where(transition.active, value, 0.0) for name, value in parts.items()}
         if np.count_nonzero(np.isfinite(total)) < transition.n:
             raise self._not_finite(parts, total)
         return Payment(total, parts)
 
     def place(self, transitions: list[Transition]) -> FloatArray:
         """Returns the pay (T,) of one finished episode, each part on the step it belongs to."""
-        values = {name: term.place(transitions)  # type: ignore[union-attr]
-                  for name, term in self.terms.items()}
+        values = {name: term.place(transitions) for name, term in self._terms.items()}
         total = self.combine.place(values, transitions)
         for transform in self.transforms:
             total = transform.place(total, transitions)
@@ -145,14 +151,17 @@ class RewardDesign(Term):
         """
         parts = dict(self._parts())
         if parts.keys() != state.keys():
-            raise ConfigError(f"the saved state has the parts {sorted(state)}, this design has "
-                              f"{sorted(parts)}; load it into the design it was saved from")
+            raise ConfigError(
+                f"the saved state has the parts {sorted(state)}, this design has "
+                f"{sorted(parts)}; load it into the design it was saved from"
+            )
         for name, part in parts.items():
             part.load_state_dict(state[name])
 
     def _parts(self) -> list[tuple[str, Component]]:
         parts: list[tuple[str, Component]] = [
-            (f"term {name!r}", term) for name, term in self.terms.items()]  # type: ignore[misc]
+            (f"term {name!r}", term) for name, term in self._terms.items()
+        ]
         parts.append(("combine", self.combine))
         parts += [(f"transforms[{i}]", part) for i, part in enumerate(self.transforms)]
         return parts
@@ -161,8 +170,11 @@ class RewardDesign(Term):
         for name, value in parts.items():
             if not np.isfinite(value).all():
                 row = int(np.flatnonzero(~np.isfinite(value))[0])
-                return RewardError(f"term {name!r} paid {value[row]} in environment {row}; "
-                                   "a reward must be finite")
+                return RewardError(
+                    f"term {name!r} paid {value[row]} in environment {row}; a reward must be finite"
+                )
         row = int(np.flatnonzero(~np.isfinite(total))[0])
-        return RewardError(f"the terms are finite, but combining or transforming them gave "
-                           f"{total[row]} in environment {row}")
+        return RewardError(
+            f"the terms are finite, but combining or transforming them gave "
+            f"{total[row]} in environment {row}"
+        )

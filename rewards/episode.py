@@ -78,9 +78,15 @@ class Episode:
         last = len(self.steps) - 1
         return [
             Transition(
-                observations[t], stack([step.action]), observations[t + 1],
-                np.array([float(step.reward)]), np.array([t == last and self.terminated]),
-                np.array([t == last and not self.terminated]), infos[t + 1], infos[t])
+                observations[t],
+                stack([step.action]),
+                observations[t + 1],
+                np.array([float(step.reward)]),
+                np.array([t == last and self.terminated]),
+                np.array([t == last and not self.terminated]),
+                infos[t + 1],
+                infos[t],
+            )
             for t, step in enumerate(self.steps)
         ]
 

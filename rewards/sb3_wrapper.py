@@ -58,8 +58,15 @@ class SB3RewardWrapper(VecEnvWrapper):
             successor = (put(observation, rows, final), info)
             current = merge_info(info, vectorise_infos(list(self.venv.reset_infos)), done)
         payment = self.stream.step(
-            self._actions, observation, reward, done & ~truncated, truncated, current,
-            successor=successor, restarted=done if done.any() else None)
+            self._actions,
+            observation,
+            reward,
+            done & ~truncated,
+            truncated,
+            current,
+            successor=successor,
+            restarted=done if done.any() else None,
+        )
         names = payment.parts.keys()
         for row, terms in enumerate(zip(*payment.parts.values(), strict=True)):
             infos[row]["task_reward"] = float(reward[row])

@@ -38,6 +38,7 @@ class RewardStream(Stateful):
         self._observation: Batch = None
         self._info: Mapping[str, Any] = {}
         self._steps = 0
+        self._every_row = np.ones(n, dtype=np.bool_)
 
     def begin(
         self, observation: Batch, info: Mapping[str, Any], mask: BoolArray | None = None
@@ -79,8 +80,16 @@ class RewardStream(Stateful):
         """
         next_observation, next_info = successor if successor is not None else (observation, info)
         transition = Transition(
-            self._observation, action, next_observation, np.asarray(reward, dtype=np.float64),
-            terminated, truncated, next_info, self._info, active)  # type: ignore[arg-type]
+            self._observation,
+            action,
+            next_observation,
+            np.asarray(reward, dtype=np.float64),
+            terminated,
+            truncated,
+            next_info,
+            self._info,
+            self._every_row if active is None else active,
+        )
         try:
             payment = self.design.pay(transition)
         except RewardError as error:

@@ -35,8 +35,9 @@ class State:
 
     def take(self, rows: np.ndarray) -> State:
         """Returns the state of the environments in `rows` (an index array) alone."""
-        info = {key: value[rows] for key, value in self.info.items()
-                if isinstance(value, np.ndarray)}
+        info = {
+            key: value[rows] for key, value in self.info.items() if isinstance(value, np.ndarray)
+        }
         return State(take(self.observation, rows), info, len(rows))
 
 

@@ -58,8 +58,13 @@ class RewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
         """Steps the environment and pays by the design."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         payment = self.stream.step(
-            stack([action]), stack([observation]), np.array([float(reward)]),
-            np.array([bool(terminated)]), np.array([bool(truncated)]), vectorise_infos([info]))
+            stack([action]),
+            stack([observation]),
+            np.array([float(reward)]),
+            np.array([bool(terminated)]),
+            np.array([bool(truncated)]),
+            vectorise_infos([info]),
+        )
         info = info | {"task_reward": float(reward), "reward_terms": _row(payment.parts, 0)}
         return observation, float(payment.total[0]), terminated, truncated, info
 
@@ -87,8 +92,10 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
         super().__init__(env)
         mode = env.metadata.get("autoreset_mode")
         if not isinstance(mode, AutoresetMode):
-            raise EnvError(f"metadata['autoreset_mode'] of {env} is {mode!r}; the pay depends on "
-                           "it, so set it to a gymnasium.vector.AutoresetMode")
+            raise EnvError(
+                f"metadata['autoreset_mode'] of {env} is {mode!r}; the pay depends on "
+                "it, so set it to a gymnasium.vector.AutoresetMode"
+            )
         self.mode = mode
         self.stream = RewardStream(copy.deepcopy(design), card or EnvCard.of(env), env.num_envs)
         self._done = np.zeros(env.num_envs, dtype=np.bool_)
@@ -118,8 +125,17 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
         elif self.mode is AutoresetMode.SAME_STEP and done.any():
             restarted = done
             successor = _true_successor(observation, info, done)
-        payment = self.stream.step(actions, observation, reward, terminated, truncated, info,
-                                   successor=successor, active=active, restarted=restarted)
+        payment = self.stream.step(
+            actions,
+            observation,
+            reward,
+            terminated,
+            truncated,
+            info,
+            successor=successor,
+            active=active,
+            restarted=restarted,
+        )
         return observation, payment.total, terminated, truncated, _with_pay(info, reward, payment)
 
 
@@ -138,10 +154,14 @@ def _with_pay(info: Mapping[str, Any], reward: FloatArray, payment: Payment) -> 
     terms: dict[str, Any] = {}
     for name, value in payment.parts.items():
         terms[name], terms[f"_{name}"] = value, every
-    return {**info, "task_reward": reward, "_task_reward": every,
-            "reward_terms": terms, "_reward_terms": every}
+    return {
+        **info,
+        "task_reward": reward,
+        "_task_reward": every,
+        "reward_terms": terms,
+        "_reward_terms": every,
+    }
 
 
 def _row(parts: Mapping[str, FloatArray], row: int) -> dict[str, float]:
     return {name: float(value[row]) for name, value in parts.items()}
-

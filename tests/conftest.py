@@ -14,9 +14,16 @@ settings.load_profile("ci")
 @pytest.fixture
 def small_run() -> list[str]:
     """Overrides of a training run of a second or two."""
-    return ["env=key_door", "reward=sparse", "total_steps=4096", "evaluation.points=4",
-            "evaluation.episodes=4", "evaluation.final_episodes=8", "agent.n_envs=8",
-            "agent.settings.n_steps=64"]
+    return [
+        "env=key_door",
+        "reward=sparse",
+        "total_steps=4096",
+        "evaluation.points=4",
+        "evaluation.episodes=4",
+        "evaluation.final_episodes=8",
+        "agent.n_envs=8",
+        "agent.settings.n_steps=64",
+    ]
 
 
 @pytest.fixture

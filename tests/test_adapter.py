@@ -30,8 +30,9 @@ def test_steps_equal_those_of_dummy_vec_env() -> None:
         np.testing.assert_array_equal(d1, d2)
         for row in np.flatnonzero(d1):
             ends += 1
-            np.testing.assert_array_equal(i1[row]["terminal_observation"],
-                                          i2[row]["terminal_observation"])
+            np.testing.assert_array_equal(
+                i1[row]["terminal_observation"], i2[row]["terminal_observation"]
+            )
             assert i1[row]["TimeLimit.truncated"] == i2[row]["TimeLimit.truncated"]
     assert ends > 2 * N
 

@@ -16,13 +16,24 @@ from rewardsmith.agents.configs import choices, compose
 from rewardsmith.envs import ConfigError
 
 SETTINGS: dict[str, Any] = {
-    "name": "c", "designs": ["sparse", "potential"], "baseline": "sparse", "seeds": 3,
-    "tasks": {}, "env": {"name": "key_door"}, "n_jobs": 1}
+    "name": "c",
+    "designs": ["sparse", "potential"],
+    "baseline": "sparse",
+    "seeds": 3,
+    "tasks": {},
+    "env": {"name": "key_door"},
+    "n_jobs": 1,
+}
 
 
 def rewardsmith(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "rewardsmith.agents.cli", *arguments],
-                          capture_output=True, text=True, cwd=cwd, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "rewardsmith.agents.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
 
 
 def test_plan_lists_every_run_in_balanced_order(tmp_path: Path) -> None:
@@ -38,8 +49,10 @@ def test_plan_lists_every_run_in_balanced_order(tmp_path: Path) -> None:
 
 def test_a_design_may_be_a_file(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text("{_target_: rewardsmith.rewards.RewardDesign, "
-                    "terms: {t: {_target_: rewardsmith.rewards.TimeCost}}}")
+    mine.write_text(
+        "{_target_: rewardsmith.rewards.RewardDesign, "
+        "terms: {t: {_target_: rewardsmith.rewards.TimeCost}}}"
+    )
     cells = plan(SETTINGS | {"designs": ["sparse", str(mine)], "seeds": [4]}, [], tmp_path)
     assert [(c.design, c.seed) for c in cells] == [("sparse", 4), ("mine", 4)]
     assert list(cells[1].config["reward"]["terms"]) == ["t"]
@@ -80,9 +93,17 @@ def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, small_run: lis
 
 
 def test_the_command_compares_reports_and_resumes(tmp_path: Path) -> None:
-    arguments = ("compare", "name=c", "env=deep_sea", "+env.options.size=4", "seeds=2",
-                 "designs=[sparse,human]", "total_steps=2048", "evaluation.points=2",
-                 "evaluation.final_episodes=4")
+    arguments = (
+        "compare",
+        "name=c",
+        "env=deep_sea",
+        "+env.options.size=4",
+        "seeds=2",
+        "designs=[sparse,human]",
+        "total_steps=2048",
+        "evaluation.points=2",
+        "evaluation.final_episodes=4",
+    )
     done = rewardsmith(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Report: runs/c/report.html" in done.stdout
@@ -134,7 +155,10 @@ def test_a_sweep_runs_every_value(tmp_path: Path, small_run: list[str]) -> None:
     ],
 )
 def test_a_mistake_gets_one_sentence(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -146,8 +170,17 @@ def test_a_mistake_gets_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["show", "reacher"],
-                                       ["show", "PotentialShaping"], ["show", "human"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["list"],
+        ["show", "reacher"],
+        ["show", "PotentialShaping"],
+        ["show", "human"],
+    ],
+)
 def test_what_only_tells(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

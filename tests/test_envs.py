@@ -134,6 +134,8 @@ def test_without_a_time_limit_nothing_is_truncated(name: str) -> None:
     [
         ({"num_envs": 0}, "num_envs must be a whole number of at least 1, got 0"),
         ({"time_limit": 0}, "time_limit must be at least 1 step or null, got 0"),
+        ({"num_envs": 2.5}, "num_envs must be a whole number of at least 1, got 2.5"),
+        ({"autoreset_mode": "Never"}, "autoreset_mode must be one of 'NextStep'"),
         ({"render_mode": "human"}, "render_mode must be 'rgb_array' or None, got 'human'"),
     ],
 )
@@ -149,7 +151,9 @@ WRONG_CALLS: list[tuple[Callable[[BatchEnv], object], str]] = [
     (lambda env: env.reset(options={"reset_mask": np.ones(3, dtype=bool)}), "reset_mask"),
     (lambda env: env.step(env.action_space.sample()[:-1]), "actions must have shape"),
     (lambda env: env.step(wrong_action(env)), r"action .* of row 2 is"),
-    (lambda env: env.restore(make(env.card.id[12:], 2).snapshot()), "make it with the same options and num_envs"),
+    (lambda env: env.reset(seed=2**63), "seeds must be whole numbers"),
+    (lambda env: env.reset(seed=0.5), "seeds must be"),
+    (lambda env: env.restore(make(env.card.id[12:], 2).snapshot()), "the same options"),
 ]
 
 

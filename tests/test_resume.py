@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -47,9 +46,17 @@ class Crash(BaseException):
 def stateful_config(tmp_path: Path, *overrides: str) -> dict[str, Any]:
     path = tmp_path / "design.yaml"
     path.write_text(DESIGN)
-    return compose([f"reward={path}", "total_steps=4096", "evaluation.points=8",
-                    "evaluation.episodes=4", "evaluation.final_episodes=4", "agent.n_envs=8",
-                    *overrides])
+    return compose(
+        [
+            f"reward={path}",
+            "total_steps=4096",
+            "evaluation.points=8",
+            "evaluation.episodes=4",
+            "evaluation.final_episodes=4",
+            "agent.n_envs=8",
+            *overrides,
+        ]
+    )
 
 
 def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -77,22 +84,33 @@ def test_resumed_equals_uninterrupted(
     config = stateful_config(tmp_path, *AGENTS[name])
     whole = train(config, RunFolder(tmp_path / "whole"))
     for step in (700, 2100, 3300):
-        with monkeypatch.context() as patch, pytest.raises(Crash):
+        with monkeypatch.context() as patch:
             crash_at(patch, step)
-            train(config, RunFolder(tmp_path / "broken"))
+            with pytest.raises(Crash):
+                train(config, RunFolder(tmp_path / "broken"))
     assert train(config, RunFolder(tmp_path / "broken")) == whole
     texts = [(tmp_path / run / "metrics.csv").read_text() for run in ("whole", "broken")]
     assert texts[0] == texts[1]
 
 
 def test_mujoco_task_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = compose(["env=reacher", "reward=potential", "agent.n_envs=2", "total_steps=1024",
-                      "agent.settings.n_steps=64", "evaluation.points=4", "evaluation.episodes=2",
-                      "evaluation.final_episodes=2"])
+    config = compose(
+        [
+            "env=reacher",
+            "reward=potential",
+            "agent.n_envs=2",
+            "total_steps=1024",
+            "agent.settings.n_steps=64",
+            "evaluation.points=4",
+            "evaluation.episodes=2",
+            "evaluation.final_episodes=2",
+        ]
+    )
     whole = train(config, RunFolder(tmp_path / "whole"))
-    with monkeypatch.context() as patch, pytest.raises(Crash):
+    with monkeypatch.context() as patch:
         crash_at(patch, 700)
-        train(config, RunFolder(tmp_path / "broken"))
+        with pytest.raises(Crash):
+            train(config, RunFolder(tmp_path / "broken"))
     assert train(config, RunFolder(tmp_path / "broken")) == whole
 
 
@@ -100,28 +118,50 @@ def test_sigterm_leaves_a_checkpoint(tmp_path: Path) -> None:
     config = stateful_config(tmp_path)
     whole = train(config, RunFolder(tmp_path / "whole"))
     with pytest.raises(Interrupted, match="continues from there"):
-        train(config, RunFolder(tmp_path / "stopped"), catch_signals=True,
-              progress=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM))
+        train(
+            config,
+            RunFolder(tmp_path / "stopped"),
+            catch_signals=True,
+            progress=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM),
+        )
     assert RunFolder(tmp_path / "stopped").status()["state"] == "interrupted"
     assert train(config, RunFolder(tmp_path / "stopped")) == whole
 
 
 def test_kill_9_of_a_comparison(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rewardsmith.agents.cli", "compare", "name=c", "seeds=2",
-               "designs=[sparse,potential]", "total_steps=16384", "evaluation.points=8",
-               "evaluation.episodes=4", "evaluation.final_episodes=4", "n_jobs=2"]
+    command = [
+        sys.executable,
+        "-m",
+        "rewardsmith.agents.cli",
+        "compare",
+        "name=c",
+        "seeds=2",
+        "designs=[sparse,potential]",
+        "total_steps=8192",
+        "evaluation.points=8",
+        "evaluation.episodes=4",
+        "evaluation.final_episodes=4",
+        "n_jobs=2",
+    ]
     for folder in ("whole", "killed"):
         (tmp_path / folder).mkdir()
     subprocess.run(command, cwd=tmp_path / "whole", check=True, capture_output=True)
-    killed = subprocess.Popen(command, cwd=tmp_path / "killed", start_new_session=True,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(
+        command,
+        cwd=tmp_path / "killed",
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     runs = tmp_path / "killed/runs/c"
-    wait_until(lambda: any(rows(m) > 3 for m in runs.glob("*/*/*/metrics.csv"))
-               and finished(runs) >= 1 or finished(runs) >= 2)
+    wait_until(lambda: finished(runs) >= 1)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    kept = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/*/model.zip")
-            if RunFolder(path.parent).is_finished()}
+    kept = {
+        path: path.stat().st_mtime_ns
+        for path in runs.glob("*/*/*/model.zip")
+        if RunFolder(path.parent).is_finished()
+    }
     assert 1 <= len(kept) < 4
     subprocess.run(command, cwd=tmp_path / "killed", check=True, capture_output=True)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -130,11 +170,6 @@ def test_kill_9_of_a_comparison(tmp_path: Path) -> None:
             again = runs / whole.relative_to(tmp_path / "whole/runs/c")
             for file in ("metrics.csv", "result.json"):
                 assert (whole / file).read_text() == (again / file).read_text(), again
-
-
-def rows(metrics: Path) -> int:
-    with metrics.open() as file:
-        return sum(1 for _ in csv.reader(file)) - 1
 
 
 def finished(runs: Path) -> int:

@@ -21,12 +21,20 @@ ALGORITHMS = {
     "dqn": ["agent.settings.learning_starts=50", "agent.settings.buffer_size=500"],
 }
 CONTINUOUS = {
-    name: ["env=point_maze", "agent.settings.learning_starts=50",
-           "agent.settings.buffer_size=500", "agent.settings.batch_size=16"]
+    name: [
+        "env=point_maze",
+        "agent.settings.learning_starts=50",
+        "agent.settings.buffer_size=500",
+        "agent.settings.batch_size=16",
+    ]
     for name in ("sac", "td3")
 }
-TINY = ["total_steps=512", "evaluation.points=2", "evaluation.episodes=2",
-        "evaluation.final_episodes=3"]
+TINY = [
+    "total_steps=512",
+    "evaluation.points=2",
+    "evaluation.episodes=2",
+    "evaluation.final_episodes=3",
+]
 
 
 @pytest.mark.parametrize(("name", "settings"), [*ALGORITHMS.items(), *CONTINUOUS.items()])
@@ -45,26 +53,53 @@ def test_a_run_leaves_its_files(small_config: dict[str, Any], tmp_path: Path) ->
     result = train(small_config, RunFolder(tmp_path))
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [float(row["step"]) for row in rows] == [0, 1024, 2048, 3072, 4096]
-    assert set(rows[0]) == {"step", "task_return", "designed_return", "term/task", "length",
-                            "success"}
+    assert set(rows[0]) == {
+        "step",
+        "task_return",
+        "designed_return",
+        "term/task",
+        "length",
+        "success",
+    }
     assert result["score"] == "success"
     assert not list(tmp_path.glob("checkpoint*"))
-    for name in ("config.yaml", "status.json", "result.json", "model.zip", "rollout.png",
-                 "rollout.gif"):
+    for name in (
+        "config.yaml",
+        "status.json",
+        "result.json",
+        "model.zip",
+        "rollout.png",
+        "rollout.gif",
+    ):
         assert (tmp_path / name).stat().st_size > 0, name
 
 
 def test_the_designed_return_is_discounted_and_the_task_return_is_not(tmp_path: Path) -> None:
-    config = compose(["env=bernoulli_bandit", "env.options.probabilities=[1.0,1.0]", *TINY,
-                      "reward=sparse", "agent.gamma=0.9", "agent.settings.n_steps=16"])
+    config = compose(
+        [
+            "env=bernoulli_bandit",
+            "env.options.probabilities=[1.0,1.0]",
+            *TINY,
+            "reward=sparse",
+            "agent.gamma=0.9",
+            "agent.settings.n_steps=16",
+        ]
+    )
     result = train(config, RunFolder(tmp_path))
     assert result["task_return"] == [100.0] * 3
     np.testing.assert_allclose(result["designed_return"], (1 - 0.9**100) / (1 - 0.9))
 
 
 def test_ppo_learns_a_small_task(tmp_path: Path) -> None:
-    config = compose(["env=deep_sea", "+env.options.size=5", "reward=potential",
-                      "total_steps=12000", "evaluation.points=2"])
+    config = compose(
+        [
+            "env=deep_sea",
+            "+env.options.size=5",
+            "reward=potential",
+            "total_steps=12000",
+            "evaluation.points=2",
+        ]
+    )
     assert np.mean(train(config, RunFolder(tmp_path))["success"]) == 1.0
 
 
@@ -93,10 +128,12 @@ def test_another_configuration_is_refused(small_config: dict[str, Any], tmp_path
 
 def test_evaluating_a_saved_run(small_config: dict[str, Any], tmp_path: Path) -> None:
     train(small_config, RunFolder(tmp_path))
-    result, video = evaluate_run(RunFolder(tmp_path), episodes=5, seed=9, deterministic=True,
-                                 video=True)
-    again, _ = evaluate_run(RunFolder(tmp_path), episodes=5, seed=9, deterministic=True,
-                            video=False)
+    result, video = evaluate_run(
+        RunFolder(tmp_path), episodes=5, seed=9, deterministic=True, video=True
+    )
+    again, _ = evaluate_run(
+        RunFolder(tmp_path), episodes=5, seed=9, deterministic=True, video=False
+    )
     assert result == again
     assert len(result["length"]) == 5
     assert video is not None

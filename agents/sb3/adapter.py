@@ -44,8 +44,10 @@ class VectorAdapter(VecEnv):
     def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any]) -> None:
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
-            raise EnvError(f"VectorAdapter needs an environment with autoreset_mode="
-                           f"AutoresetMode.SAME_STEP, got {mode!r}; make it with that mode")
+            raise EnvError(
+                f"VectorAdapter needs an environment with autoreset_mode="
+                f"AutoresetMode.SAME_STEP, got {mode!r}; make it with that mode"
+            )
         self.env = env
         self._actions: Any = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -67,8 +69,10 @@ class VectorAdapter(VecEnv):
         done = terminated | truncated
         infos: list[Any] = [_NO_INFO] * self.num_envs
         for row in np.flatnonzero(done):
-            infos[row] = {"terminal_observation": info["final_obs"][row],
-                          "TimeLimit.truncated": bool(truncated[row] and not terminated[row])}
+            infos[row] = {
+                "terminal_observation": info["final_obs"][row],
+                "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
+            }
         return observation, reward.astype(np.float32), done, infos
 
     def close(self) -> None:

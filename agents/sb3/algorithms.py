@@ -44,11 +44,15 @@ def check_settings(name: str, settings: Mapping[str, Any], action_space: gym.Spa
             raise unknown("setting", setting, known, where=f"agent.settings of {name}")
     discrete = isinstance(action_space, gym.spaces.Discrete)
     if name == "dqn" and not discrete:
-        raise ConfigError(f"agent.algorithm 'dqn' needs discrete actions, this task has "
-                          f"{action_space}; use sac, td3, ppo or a2c")
+        raise ConfigError(
+            f"agent.algorithm 'dqn' needs discrete actions, this task has "
+            f"{action_space}; use sac, td3, ppo or a2c"
+        )
     if name in ("sac", "td3") and not isinstance(action_space, gym.spaces.Box):
-        raise ConfigError(f"agent.algorithm {name!r} needs continuous actions, this task has "
-                          f"{action_space}; use ppo, a2c or dqn")
+        raise ConfigError(
+            f"agent.algorithm {name!r} needs continuous actions, this task has "
+            f"{action_space}; use ppo, a2c or dqn"
+        )
 
 
 def build_model(

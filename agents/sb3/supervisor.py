@@ -49,8 +49,10 @@ class Schedule:
 
     def is_due(self, step: int) -> bool:
         """Tells whether a milestone lies at or before `step`."""
-        return (self.next_milestone < self.points
-                and step >= self.next_milestone * self.total_steps / self.points)
+        return (
+            self.next_milestone < self.points
+            and step >= self.next_milestone * self.total_steps / self.points
+        )
 
     def pass_milestones(self, step: int) -> None:
         """Moves on to the first milestone after `step`."""
