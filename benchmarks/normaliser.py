@@ -16,7 +16,7 @@ import rewardsmith.rewards as rw
 
 WIDTHS = (64, 1024)
 TARGET = Target("faster", 2.0)
-STEPS = 400
+STEPS = 1000
 
 
 class SB3Tape(VecEnv):
@@ -29,13 +29,21 @@ class SB3Tape(VecEnv):
         self.tape, self.now = tape, 0
         self.reward, self.done = tape.reward.astype(np.float32), tape.truncated
         self.infos: list[list[dict[str, Any]]] = [
-            [{"terminal_observation": tape.observation[now - 1, row], "TimeLimit.truncated": True}
-             if ended else {} for row, ended in enumerate(done)]
-            for now, done in enumerate(tape.truncated)]
+            [
+                {
+                    "terminal_observation": tape.observation[now - 1, row],
+                    "TimeLimit.truncated": True,
+                }
+                if ended
+                else {}
+                for row, ended in enumerate(done)
+            ]
+            for now, done in enumerate(tape.truncated)
+        ]
 
     def reset(self) -> np.ndarray:
         self.now = 0
-        return self.tape.observation[0]
+        return np.asarray(self.tape.observation[0])
 
     def step_async(self, actions: np.ndarray) -> None:
         pass
@@ -115,9 +123,14 @@ def _player(env: Any, bare: Any, tape: Tape) -> Side:
     return Side(run, without)
 
 
-RACE = Race("R4", "Running normaliser", """\
+RACE = Race(
+    "R4",
+    "Running normaliser",
+    """\
 What normalising the reward by the running deviation of its returns adds to a step, on a task
 that only replays recorded steps: Gymnasium's vector `NormalizeReward` and Stable-Baselines3's
 `VecNormalize(norm_obs=False)`, against `Normalise` added to a design that is there anyway, and
 against a design and its wrapper made for `Normalise` alone. The normalised rewards agree to
-single precision.""", contests)
+single precision.""",
+    contests,
+)

@@ -45,16 +45,23 @@ class Machine:
                 versions[package] = version(package)
             except PackageNotFoundError:
                 versions[package] = "not installed"
-        return cls(_cpu(), len(os.sched_getaffinity(0)), os.getloadavg(),
-                   datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), versions)
+        return cls(
+            _cpu(),
+            len(os.sched_getaffinity(0)),
+            os.getloadavg(),
+            datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            versions,
+        )
 
 
 def line(result: Result) -> str:
     """Returns a row of a race's table."""
     low, high = (_number(result.target, end) for end in (result.low, result.high))
     verdict = "met" if result.won else "**missed**"
-    return (f"| {result.contest} | {_goal(result.target)} | {_number(result.target, result.median)}"
-            f" | {low} to {high} | {verdict} |")
+    return (
+        f"| {result.contest} | {_goal(result.target)} | {_number(result.target, result.median)}"
+        f" | {low} to {high} | {verdict} |"
+    )
 
 
 def page(
@@ -69,16 +76,20 @@ def page(
         rows = [line(r) for r in results if isinstance(r, Result)]
         skipped = [f"\nSkipped: {r}." for r in results if isinstance(r, Skipped)]
         head = ["| contest | target | median | 95% interval | |", "|---|--:|--:|--:|---|"]
-        parts.append("\n".join([f"## {race.title} ({race.key})", "", race.about, "", *head, *rows,
-                                *skipped, ""]))
+        parts.append(
+            "\n".join(
+                [f"## {race.title} ({race.key})", "", race.about, "", *head, *rows, *skipped, ""]
+            )
+        )
     parts.append(_where(before, after))
     return "\n".join(parts)
 
 
 def _where(before: Machine, after: Machine) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in before.versions.items())
-    load = " and ".join(", ".join(f"{average:.2f}" for average in machine.load)
-                        for machine in (before, after))
+    load = " and ".join(
+        ", ".join(f"{average:.2f}" for average in machine.load) for machine in (before, after)
+    )
     return f"""\
 ## Where this was measured
 

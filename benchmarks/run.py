@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from protocol import Race, Result, Skipped
 
-RACES = {"R1": "vector_env", "R3": "reward_design", "R4": "normaliser", "R5": "ppo",
-         "R12": "startup"}
+RACES = {
+    "R1": "vector_env",
+    "R3": "reward_design",
+    "R4": "normaliser",
+    "R5": "ppo",
+    "R12": "startup",
+}
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -30,8 +35,9 @@ def main() -> None:
 
     options = _options(LEAST_ROUNDS)
     before = Machine.here()
-    races = [_run(import_module(RACES[key]).RACE, options.rounds, options.quick)
-             for key in options.only]
+    races = [
+        _run(import_module(RACES[key]).RACE, options.rounds, options.quick) for key in options.only
+    ]
     if options.quick or options.rounds < LEAST_ROUNDS or set(options.only) != set(RACES):
         print("The page is written when all races are run, in full.")
     else:
@@ -46,17 +52,26 @@ def _run(race: Race, rounds: int, quick: bool) -> tuple[Race, list[Result | Skip
     print(f"{race.key}: {race.title}", flush=True)
     results: list[Result | Skipped] = []
     for contest in race.contests(quick):
-        result = contest if isinstance(contest, Skipped) else measure(contest, rounds)
-        print(f"  {'skipped: ' + str(result) if isinstance(result, Skipped) else line(result)}",
-              flush=True)
-        results.append(result)
+        if isinstance(contest, Skipped):
+            results.append(contest)
+            print(f"  skipped: {contest}")
+        else:
+            result = measure(contest, rounds)
+            results.append(result)
+            print(f"  {contest.name}: equal work" if quick else f"  {line(result)}", flush=True)
     return race, results
 
 
 def _options(rounds: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Runs the races; writes docs/performance.md.")
-    parser.add_argument("--only", nargs="+", choices=RACES, default=list(RACES), metavar="RACE",
-                        help=f"of {', '.join(RACES)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=RACES,
+        default=list(RACES),
+        metavar="RACE",
+        help=f"of {', '.join(RACES)}",
+    )
     parser.add_argument("--rounds", type=int, default=rounds, help="rounds that count")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round")
     options = parser.parse_args()

@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.rewards import Transition
 
 CARD = EnvCard(
     id="Tape-v0",
@@ -65,13 +66,18 @@ class VectorTape(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         every = np.ones(tape.n, dtype=np.bool_)
         self._info: list[dict[str, Any]] = [
             {"success": success, "_success": every, "fuel": fuel, "_fuel": every}
-            for success, fuel in zip(tape.success, tape.fuel, strict=True)]
+            for success, fuel in zip(tape.success, tape.fuel, strict=True)
+        ]
         if mode is AutoresetMode.SAME_STEP:
             for now, done in enumerate(tape.terminated | tape.truncated):
                 if done.any():
                     facts = {"success": tape.success[now], "_success": done}
-                    self._info[now] |= {"final_obs": tape.observation[now - 1], "_final_obs": done,
-                                        "final_info": facts, "_final_info": done}
+                    self._info[now] |= {
+                        "final_obs": tape.observation[now - 1],
+                        "_final_obs": done,
+                        "final_info": facts,
+                        "_final_info": done,
+                    }
 
     def reset(self, **_: Any) -> tuple[np.ndarray, dict[str, Any]]:
         self.now = 0
@@ -82,8 +88,13 @@ class VectorTape(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         tape = self.tape
         now = self.now = (self.now + 1) % tape.steps
-        return (tape.observation[now], tape.reward[now], tape.terminated[now],
-                tape.truncated[now], self._info[now])
+        return (
+            tape.observation[now],
+            tape.reward[now],
+            tape.terminated[now],
+            tape.truncated[now],
+            self._info[now],
+        )
 
 
 class ScalarTape(gym.Env[np.ndarray, np.ndarray]):
@@ -93,10 +104,18 @@ class ScalarTape(gym.Env[np.ndarray, np.ndarray]):
 
     def __init__(self, tape: Tape, row: int) -> None:
         self.observation = list(tape.observation[:, row])
-        self.outcome = list(zip(*(array[:, row].tolist() for array in
-                                  (tape.reward, tape.terminated, tape.truncated)), strict=True))
-        self.facts = list(zip(tape.success[:, row].tolist(), tape.fuel[:, row].tolist(),
-                              strict=True))
+        self.outcome = list(
+            zip(
+                *(
+                    array[:, row].tolist()
+                    for array in (tape.reward, tape.terminated, tape.truncated)
+                ),
+                strict=True,
+            )
+        )
+        self.facts = list(
+            zip(tape.success[:, row].tolist(), tape.fuel[:, row].tolist(), strict=True)
+        )
         self.now = -1
 
     def reset(
@@ -115,3 +134,22 @@ class ScalarTape(gym.Env[np.ndarray, np.ndarray]):
     def _info(self) -> dict[str, Any]:
         success, fuel = self.facts[self.now]
         return {"success": success, "fuel": fuel}
+
+
+def transitions(tape: Tape) -> list[Transition]:
+    """Returns the steps that `VectorTape` takes in one pass of the tape, in next-step mode.
+
+    They make a ring: the last step ends every episode, and the first only begins new ones.
+    """
+    env, steps = VectorTape(tape), []
+    observation, info = env.reset()
+    ended = tape.terminated[0] | tape.truncated[0]
+    for action in tape.action:
+        successor, reward, terminated, truncated, facts = env.step(action)
+        steps.append(
+            Transition(
+                observation, action, successor, reward, terminated, truncated, facts, info, ~ended
+            )
+        )
+        observation, info, ended = successor, facts, terminated | truncated
+    return steps

@@ -27,6 +27,7 @@ from rewardsmith.rewards import Combiner, Component, Term, Transform, components
 
 ROOT = Path(__file__).parents[2]
 ARXIV = "https://arxiv.org/abs/"
+SOURCES = tempfile.TemporaryDirectory()
 
 
 @event_priority(100)  # before mkdocstrings reads its configuration
@@ -36,10 +37,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     `typings/rewardsmith` is a link to the repository's root, which griffe would follow in
     a circle; here it sees the three packages and nothing else.
     """
-    package = Path(tempfile.mkdtemp(), "rewardsmith")
-    package.mkdir()
+    package = Path(SOURCES.name, "rewardsmith")
+    package.mkdir(exist_ok=True)
     for name in ("envs", "rewards", "agents"):
-        (package / name).symlink_to(ROOT / name)
+        if not (package / name).exists():
+            (package / name).symlink_to(ROOT / name)
     handlers = config.plugins["mkdocstrings"].config["handlers"]
     handlers["python"]["paths"] = [str(package.parent)]
     return config
@@ -70,7 +72,11 @@ def _environment(name: str) -> str:
     card = re.sub(r"^\*\*", "- **", card, flags=re.M)
     card = re.sub(r"^## (.*)$", r"**\1**", card, flags=re.M)
     picture = f"images/envs/{name}.png"
-    lines = [f"## {name}", "", f"`{config['env']['id']}`, {config['env']['budget']:,} steps by default."]
+    lines = [
+        f"## {name}",
+        "",
+        f"`{config['env']['id']}`, {config['env']['budget']:,} steps by default.",
+    ]
     if (ROOT / "docs" / picture).exists():
         lines += ["", f"![{name}]({picture}){{ width=240 }}"]
     designs = ", ".join(f"`{reward}`" for reward in choices("reward") if _composes(name, reward))
@@ -96,8 +102,10 @@ def papers() -> str:
         package, _, name = row["component"].rpartition(".")
         component = getattr(importlib.import_module(package), name)
         source = re.sub(r"^arXiv (.*)", rf"[arXiv \1]({ARXIV}\1)", row["source"])
-        rows.append(f"| {plain(row['title'])}, {source} | [{name}][{row['component']}] "
-                    f"({row['kind'].lower()}) | {code_lines(component)} |")
+        rows.append(
+            f"| {plain(row['title'])}, {source} | [{name}][{row['component']}] "
+            f"({row['kind'].lower()}) | {code_lines(component)} |"
+        )
     return "\n".join(rows)
 
 
@@ -111,8 +119,10 @@ def parts() -> str:
         line = (inspect.getdoc(part) or "").partition("\n")[0]
         package = ".".join(part.__module__.split(".")[:3])
         kinds[kind].append(f"| [{name}][{package}.{name}] | {plain(line)} |")
-    return "\n\n".join(f"### {kind}\n\n| part | what it does |\n|---|---|\n" + "\n".join(rows)
-                       for kind, rows in kinds.items())
+    return "\n\n".join(
+        f"### {kind}\n\n| part | what it does |\n|---|---|\n" + "\n".join(rows)
+        for kind, rows in kinds.items()
+    )
 
 
 def ready_made() -> str:
@@ -140,4 +150,9 @@ def plain(text: str) -> str:
     return re.sub(r"[|*_\[\]]", lambda found: f"&#{ord(found[0])};", html.escape(text))
 
 
-GENERATED = {"environments": environments, "papers": papers, "parts": parts, "ready-made": ready_made}
+GENERATED = {
+    "environments": environments,
+    "papers": papers,
+    "parts": parts,
+    "ready-made": ready_made,
+}
