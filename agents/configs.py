@@ -25,8 +25,9 @@ def choices(group: str) -> dict[str, str]:
     found = {}
     for file in sorted(resources.files(PACKAGE).joinpath(group).iterdir(), key=lambda f: f.name):
         if file.name.endswith(".yaml"):
-            first = file.read_text().partition("\n")[0]
-            found[file.name.removesuffix(".yaml")] = first.removeprefix("# ") * (first[:1] == "#")
+            lines = file.read_text().removeprefix("# @package _global_\n").splitlines()
+            comment = lines[0].removeprefix("# ") if lines[0].startswith("#") else ""
+            found[file.name.removesuffix(".yaml")] = comment
     return found
 
 
@@ -105,7 +106,8 @@ def _composed(job: str, overrides: list[str]) -> Any:
             raise ConfigError(str(error).partition("\nSee https")[0]) from None
         full_key = str(cause.full_key)
         parent, _, key = full_key.rpartition(".")
-        others = [o for o in overrides if not o.lstrip("+~").startswith(f"{full_key}=")]
+        # A mapping given whole (tasks={a: ...}) names a key above the unknown one.
+        others = [o for o in overrides if not full_key.startswith(o.lstrip("+~").partition("=")[0])]
         base = hydra.compose(job, others)
         siblings = OmegaConf.select(base, parent) if parent else base
         known = list(siblings) if isinstance(siblings, DictConfig) else []

@@ -131,19 +131,15 @@ did you mean 'position'? Known: position.
 
     def describe(self) -> str:
         """Returns the card as a page of Markdown."""
-        lines = [
-            f"# {self.id}",
-            "",
-            self.goal,
-            "",
-            f"**Success:** {self.success or 'not told'}",
-            f"**Judged by:** {self.score}",
-            f"**Episode limit:** {self.time_limit or 'none'}",
-        ]
-        if self.human_design:
-            lines.append(f"**Human-written dense reward:** {self.human_design}")
-        if self.source:
-            lines.append(f"**Source:** {self.source}")
+        told = {
+            "Success": self.success or "not told",
+            "Judged by": self.score,
+            "Episode limit": str(self.time_limit or "none"),
+            "Human-written dense reward": self.human_design,
+            "Source": self.source,
+        }
+        lines = [f"# {self.id}", "", self.goal, ""]
+        lines += [f"- **{title}:** {text}" for title, text in told.items() if text]
         for title, fields in (
             ("Observation", self.observation),
             ("Action", self.action),

@@ -10,14 +10,11 @@ import html
 import importlib
 import inspect
 import re
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
 
 import rewardsmith.rewards
 from rewardsmith.agents.configs import PACKAGE, choices, compose
@@ -27,24 +24,6 @@ from rewardsmith.rewards import Combiner, Component, Term, Transform, components
 
 ROOT = Path(__file__).parents[2]
 ARXIV = "https://arxiv.org/abs/"
-SOURCES = tempfile.TemporaryDirectory()
-
-
-@event_priority(100)  # before mkdocstrings reads its configuration
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Shows the code to mkdocstrings under its import name.
-
-    `typings/rewardsmith` is a link to the repository's root, which griffe would follow in
-    a circle; here it sees the three packages and nothing else.
-    """
-    package = Path(SOURCES.name, "rewardsmith")
-    package.mkdir(exist_ok=True)
-    for name in ("envs", "rewards", "agents"):
-        if not (package / name).exists():
-            (package / name).symlink_to(ROOT / name)
-    handlers = config.plugins["mkdocstrings"].config["handlers"]
-    handlers["python"]["paths"] = [str(package.parent)]
-    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -69,7 +48,6 @@ def _environment(name: str) -> str:
     task = make_task(config["env"], 1)
     card = EnvCard.of(task).describe().partition("\n")[2].strip()
     task.close()
-    card = re.sub(r"^\*\*", "- **", card, flags=re.M)
     card = re.sub(r"^## (.*)$", r"**\1**", card, flags=re.M)
     picture = f"images/envs/{name}.png"
     lines = [

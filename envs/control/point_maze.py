@@ -37,8 +37,9 @@ class PointMaze(BatchEnv):
     inside the U, and the goal are drawn per episode from the row's stream. The straight line
     leads into the U, a dead end: the way out first leads away from the goal.
 
-    Observation, float32 of shape (4,): x and y of the point, x and y of the goal, metres in
-    [0, 1]. Action, float32 of shape (2,) in [-1, 1]: the move along x and y as a share of
+    Observation, float32 of shape (8,): x and y of the point, x and y of the goal, metres in
+    [0, 1], then the same four from the middle in quarter metres, in [-2, 2]: spread like a
+    standardised input, without which PPO's small network finds no way round. Action, float32 of shape (2,) in [-1, 1]: the move along x and y as a share of
     `step_length`; what lies beyond is clipped. Walls and border stop the part of a move that
     runs into them, and the point slides along.
 
@@ -86,7 +87,10 @@ class PointMaze(BatchEnv):
                 raise EnvError(f"{name} must be in (0, 0.1] metres, got {value}")
         self.step_length, self.goal_radius = step_length, goal_radius
         self.card = _card(step_length, time_limit)
-        self.single_observation_space = gym.spaces.Box(0.0, 1.0, (4,), np.float32)
+        low, high = np.repeat([0.0, -2.0], 4), np.repeat([1.0, 2.0], 4)
+        self.single_observation_space = gym.spaces.Box(
+            low.astype(np.float32), high.astype(np.float32), dtype=np.float32
+        )
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
         super().__init__(
             num_envs,
@@ -124,7 +128,8 @@ class PointMaze(BatchEnv):
         return np.asarray(np.hypot(*(self.position - self.goal).T))
 
     def _observe(self) -> np.ndarray:
-        return np.concatenate((self.position, self.goal), axis=1, dtype=np.float32)
+        places = np.concatenate((self.position, self.goal), axis=1)
+        return np.concatenate((places, (places - 0.5) * 4.0), axis=1, dtype=np.float32)
 
     def _facts(self) -> Info:
         distance = self._distance()
@@ -156,8 +161,8 @@ def _on_canvas(point: FloatArray) -> Point:
 
 
 def _oracle(step_length: float, observation: np.ndarray) -> np.ndarray:
-    """Heads along the shortest way, keeping off the corners; (n, 4) -> (n, 2)."""
-    point, goal = np.split(observation.astype(np.float64).T, 2)
+    """Heads along the shortest way, keeping off the corners; (n, 8) -> (n, 2)."""
+    point, goal = np.split(observation[:, :4].astype(np.float64).T, 2)
     ahead = (_ROUTES.first_bend(point, goal, passed=CLEARANCE / 2) - point).T
     longest = np.abs(ahead).max(axis=1, keepdims=True)
     return np.asarray(ahead / np.maximum(longest, step_length), dtype=np.float32)
@@ -171,6 +176,14 @@ def _card(step_length: float, time_limit: int | None) -> EnvCard:
         observation=(
             Field("position", "x and y of the point", (0, 2), unit="m", low=0.0, high=1.0),
             Field("goal", "x and y of the goal", (2, 4), unit="m", low=0.0, high=1.0),
+            Field(
+                "places_code",
+                "position and goal again, from the middle of the square",
+                (4, 8),
+                unit="m/4",
+                low=-2.0,
+                high=2.0,
+            ),
         ),
         action=(
             Field(

@@ -114,7 +114,9 @@ def make_external_vec(
 
 def _made(id: str, render_mode: str | None, options: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
-        return gym.make(id, render_mode=render_mode, **options)
+        if render_mode is not None:  # not every environment takes it
+            options = {"render_mode": render_mode, **options}
+        return gym.make(id, **options)
     except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise EnvError(f"{id} cannot be made here: {error}") from error
     except TypeError as error:
