@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,23 @@ class State:
 
     def take(self, rows: np.ndarray) -> State:
         """Returns the state of the environments in `rows` (an index array) alone."""
-        info = {
-            key: value[rows] for key, value in self.info.items() if isinstance(value, np.ndarray)
-        }
-        return State(take(self.observation, rows), info, len(rows))
+        return State(take(self.observation, rows), _Rows(self.info, rows), len(rows))
+
+
+class _Rows(Mapping[str, Any]):
+    """Some rows of an info, each entry taken when it is read: most never are."""
+
+    def __init__(self, info: Mapping[str, Any], rows: np.ndarray) -> None:
+        self._info, self._rows = info, rows
+
+    def __getitem__(self, key: str) -> Any:
+        return self._info[key][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, value in self._info.items() if isinstance(value, np.ndarray))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ class Separation(Component):
         here = self._field.of(state)
         if self._target is not None:
             here = difference(here, self._target.of(state), self.field, self._target.name)
-        return norm(here, self.order) / self.scale
+        length = norm(here, self.order)
+        return length if self.scale == 1.0 else length / self.scale
 
 
 def check_scale(scale: float, order: float) -> None:
