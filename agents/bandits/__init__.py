@@ -1,0 +1,1 @@
+"""Regret-minimising agents, each playing many independent runs at once."""
