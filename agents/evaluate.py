@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rewardsmith.agents.bandits import AGENTS
 from rewardsmith.agents.evaluation import Evaluator, filmed_episode
 from rewardsmith.agents.files import write_json
 from rewardsmith.agents.pictures import save_gif
@@ -34,6 +35,11 @@ def evaluate_run(
         ConfigError: If the folder holds no finished run.
     """
     config = folder.config()
+    if config["agent"]["algorithm"] in AGENTS:
+        raise ConfigError(
+            f"{config['agent']['algorithm']} is a bandit agent, judged while it learns; its "
+            "report tells how it did"
+        )
     if not folder.model.exists():
         raise ConfigError(
             f"{folder.path} has no trained agent yet (model.zip is missing); finish "

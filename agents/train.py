@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-
-from rewardsmith.agents import checkpoint
-from rewardsmith.agents.evaluation import (
-    EVALUATION_SEED,
-    FINAL_SEED,
-    Evaluator,
-    Policy,
-    filmed_episode,
-    oracle_earnings,
-)
-from rewardsmith.agents.recorder import EpisodeRecorder, means
+from rewardsmith.agents import bandits
+from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
-from rewardsmith.agents.sb3.adapter import VectorAdapter
-from rewardsmith.agents.sb3.algorithms import algorithm, build_model, check_settings
-from rewardsmith.agents.sb3.supervisor import Interrupted, Progress, Schedule, Supervisor
-from rewardsmith.agents.tasks import make_task, pay_and_record
+from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import TRACKERS, Tracker, make_tracker
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.rewards.config import build_design
 
+Learner = Callable[[Mapping[str, Any], RunFolder, Tracker, StopRequest, Progress], dict[str, Any]]
+"""Trains by a configuration in a folder, resuming what lies there; returns the result."""
+
 _NOT_IDENTITY = ("tracker", "folder")
-_STRIP_FRAMES = 16
 _PACKAGES = ("rewardsmith", "gymnasium", "stable-baselines3", "torch", "numpy", "mujoco")
 
 
@@ -62,14 +51,20 @@ def train(
         if folder.is_finished():
             return folder.result()
         started, steps = time.monotonic(), int(config["total_steps"])
+        stop = StopRequest()
+        if catch_signals:
+            stop.catch_signals()
+        tracker = make_tracker(config["tracker"], folder.path, config)
         try:
-            result = _train(config, folder, progress, catch_signals)
+            result = _learner(config)(config, folder, tracker, stop, progress)
         except Interrupted:
             raise
         except Exception as error:
             step = folder.status().get("step", 0)
             folder.write_status("failed", step, steps, error=f"{type(error).__name__}: {error}")
             raise
+        finally:
+            tracker.close()
         folder.write_result(result)
         folder.write_status(
             "finished",
@@ -119,11 +114,29 @@ def check(config: Mapping[str, Any]) -> None:
     design = build_design(config["reward"])
     task = make_task(config["env"], 1)
     try:
-        agent = config["agent"]
-        check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
         design.bind(EnvCard.of(task))
+        agent = config["agent"]
+        if agent["algorithm"] in bandits.AGENTS:
+            from rewardsmith.agents.bandits.learner import check_bandit
+
+            check_bandit(config, task)
+        else:
+            from rewardsmith.agents.sb3.algorithms import check_settings
+
+            check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
     finally:
         task.close()
+
+
+def _learner(config: Mapping[str, Any]) -> Learner:
+    """Returns what trains the configured agent."""
+    if config["agent"]["algorithm"] in bandits.AGENTS:
+        from rewardsmith.agents.bandits.learner import train_bandit
+
+        return train_bandit
+    from rewardsmith.agents.sb3.learner import train_sb3
+
+    return train_sb3
 
 
 def versions() -> dict[str, str]:
@@ -135,114 +148,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _train(
-    config: Mapping[str, Any], folder: RunFolder, progress: Progress, catch_signals: bool
-) -> dict[str, Any]:
-    import torch
-
-    torch.set_num_threads(1)
-    agent, evaluation = config["agent"], config["evaluation"]
-    design, gamma = build_design(config["reward"]), float(agent["gamma"])
-    recorder = pay_and_record(make_task(config["env"], agent["n_envs"]), design, gamma)
-    evaluator = Evaluator(
-        config["env"], design, gamma=gamma, episodes=evaluation["episodes"], seed=EVALUATION_SEED
-    )
-    tracker: Tracker = make_tracker(config["tracker"], folder.path, config)
-    try:
-        supervisor, model = _start_or_resume(config, folder, recorder, evaluator, tracker, progress)
-        if catch_signals:
-            supervisor.catch_signals()
-        schedule = supervisor.schedule
-        model.learn(
-            schedule.total_steps - model.num_timesteps,
-            callback=supervisor,
-            log_interval=None,
-            reset_num_timesteps=model.num_timesteps == 0,
-        )
-        supervisor.evaluate()
-        model.save(folder.model)
-        return _final_result(config, folder, recorder, supervisor.act)
-    finally:
-        tracker.close()
-        evaluator.close()
-        recorder.close()
-
-
-def _start_or_resume(
-    config: Mapping[str, Any],
-    folder: RunFolder,
-    recorder: EpisodeRecorder,
-    evaluator: Evaluator,
-    tracker: Tracker,
-    progress: Progress,
-) -> tuple[Supervisor, Any]:
-    from stable_baselines3.common.logger import Logger
-
-    agent, evaluation = config["agent"], config["evaluation"]
-    saved = checkpoint.load(folder.checkpoint)
-    adapter = VectorAdapter(recorder)
-    if saved is None:
-        schedule = Schedule(config["total_steps"], evaluation["points"])
-        settings = {"gamma": agent["gamma"], **agent["settings"]}
-        model = build_model(
-            agent["algorithm"], settings, adapter, seed=config["seed"], device=config["device"]
-        )
-    else:
-        schedule = saved["extra"]
-        model = checkpoint.put_back(
-            saved, algorithm(agent["algorithm"]), recorder, adapter, config["device"]
-        )
-    model.set_logger(Logger(None, []))
-    supervisor = Supervisor(
-        folder,
-        schedule,
-        evaluator,
-        recorder,
-        tracker,
-        deterministic=evaluation["deterministic"],
-        progress=progress,
-    )
-    return supervisor, model
-
-
-def _final_result(
-    config: Mapping[str, Any], folder: RunFolder, recorder: EpisodeRecorder, policy: Policy
-) -> dict[str, Any]:
-    env, episodes = config["env"], config["evaluation"]["final_episodes"]
-    design, gamma = build_design(config["reward"]), float(config["agent"]["gamma"])
-    evaluator = Evaluator(env, design, gamma=gamma, episodes=episodes, seed=FINAL_SEED)
-    records = evaluator.play(policy, recorder.stream)
-    evaluator.close()
-    card = EnvCard.of(recorder)
-    solved = oracle_earnings(env, design, card, gamma=gamma, episodes=episodes)
-    _film(env, folder, policy)
-    columns = [name for name in records[0] if name != "row"]
-    return {
-        "score": card.score,
-        **{name: [r[name] for r in records] for name in columns if not name.startswith("term/")},
-        "terms": {
-            name.removeprefix("term/"): [r[name] for r in records]
-            for name in columns
-            if name.startswith("term/")
-        },
-        "oracle": None if solved is None else means(solved),
-        "card": {
-            "id": card.id,
-            "goal": card.goal,
-            "success": card.success,
-            "time_limit": card.time_limit,
-            "human_design": card.human_design,
-        },
-    }
-
-
-def _film(env: Mapping[str, Any], folder: RunFolder, policy: Policy) -> None:
-    from rewardsmith.agents.pictures import film_strip, save_gif, save_png
-
-    frames = filmed_episode(env, policy, seed=FINAL_SEED)
-    if frames:
-        shown = np.linspace(0, len(frames) - 1, min(len(frames), _STRIP_FRAMES)).astype(int)
-        save_png(film_strip([frames[i] for i in shown]), folder.path / "rollout.png")
-        save_gif(frames, folder.path / "rollout.gif", fps=10)

@@ -129,6 +129,16 @@ did you mean 'position'? Known: position.
                 return card
         return inspect_spaces(env, env.observation_space, env.action_space)
 
+    def summary(self) -> dict[str, Any]:
+        """Returns what a report says of the task, as plain data."""
+        return {
+            "id": self.id,
+            "goal": self.goal,
+            "success": self.success,
+            "time_limit": self.time_limit,
+            "human_design": self.human_design,
+        }
+
     def describe(self) -> str:
         """Returns the card as a page of Markdown."""
         told = {

@@ -16,8 +16,9 @@ import pytest
 from rewardsmith.agents import checkpoint
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.files import read_sealed, write_atomically, write_sealed
+from rewardsmith.agents.progress import Interrupted
 from rewardsmith.agents.run_folder import RunFolder
-from rewardsmith.agents.sb3.supervisor import Interrupted, Supervisor
+from rewardsmith.agents.sb3.supervisor import Supervisor
 from rewardsmith.agents.train import train
 from rewardsmith.envs import RewardsmithError
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,20 +10,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from rewardsmith.agents import checkpoint
 from rewardsmith.agents.evaluation import Evaluator
+from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.recorder import EpisodeRecorder, means
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.trackers import Tracker
-from rewardsmith.envs.errors import RewardsmithError
-
-Progress = Callable[[int, Mapping[str, float]], None]
-"""Called with the training step and the latest evaluation."""
 
 _STATUS_EVERY_S = 0.5
 _TRACKED_POINTS = 200
-
-
-class Interrupted(RewardsmithError):
-    """Training was asked to stop; a checkpoint was written first."""
 
 
 @dataclass
@@ -75,6 +65,7 @@ class Supervisor(BaseCallback):
         tracker: Hears of metrics.
         deterministic: Whether the policy is evaluated without exploration.
         progress: Called at every report.
+        stop: Tells when to stop.
     """
 
     def __init__(
@@ -87,6 +78,7 @@ class Supervisor(BaseCallback):
         *,
         deterministic: bool,
         progress: Progress,
+        stop: StopRequest,
     ) -> None:
         super().__init__()
         self.folder = folder
@@ -96,14 +88,8 @@ class Supervisor(BaseCallback):
         self.tracker = tracker
         self.deterministic = deterministic
         self.progress = progress
-        self._parent = os.getppid()
-        self._stop_asked = False
+        self.stop = stop
         self._reported = 0.0
-
-    def catch_signals(self) -> None:
-        """Makes SIGINT and SIGTERM stop the run at the next safe point; a second one at once."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask_to_stop)
 
     def evaluate(self) -> None:
         """Judges the policy now and writes the metrics."""
@@ -132,10 +118,10 @@ class Supervisor(BaseCallback):
             self.evaluate()
             self.save()
         self._report(step)
-        if self._stop_asked or os.getppid() != self._parent:
+        if self.stop.is_asked():
             self.save()
             self.folder.write_status("interrupted", step, self.schedule.total_steps)
-            raise Interrupted(f"stopped at step {step}; the same command continues from there")
+            raise Interrupted.at(step)
 
     def _track(self, step: int) -> None:
         if step < self.schedule.next_tracked or not self.recorder.finished:
@@ -151,8 +137,3 @@ class Supervisor(BaseCallback):
             self._reported = time.monotonic()
             self.folder.write_status("running", step, self.schedule.total_steps)
             self.progress(step, self.schedule.rows[-1] if self.schedule.rows else {})
-
-    def _ask_to_stop(self, number: int, frame: Any) -> None:
-        if self._stop_asked:
-            raise KeyboardInterrupt
-        self._stop_asked = True

@@ -39,8 +39,9 @@ class PointMaze(BatchEnv):
 
     Observation, float32 of shape (8,): x and y of the point, x and y of the goal, metres in
     [0, 1], then the same four from the middle in quarter metres, in [-2, 2]: spread like a
-    standardised input, without which PPO's small network finds no way round. Action, float32 of shape (2,) in [-1, 1]: the move along x and y as a share of
-    `step_length`; what lies beyond is clipped. Walls and border stop the part of a move that
+    standardised input, without which PPO's small network finds no way round. Action, float32
+    of shape (2,) in [-1, 1]: the move along x and y as a share of `step_length`; what lies
+    beyond is clipped. Walls and border stop the part of a move that
     runs into them, and the point slides along.
 
     The fact `path_distance` is the exact length of the shortest way round the wall, so that a
