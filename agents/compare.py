@@ -66,8 +66,8 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
     cells = []
     for seed in seeds:
         for task, task_overrides in tasks.items():
-            for design, choice in designs.items():
-                config = compose([*task_overrides, *shared, f"reward={choice}", f"seed={seed}"])
+            for design, chosen in designs.items():
+                config = compose([*task_overrides, *shared, *chosen, f"seed={seed}"])
                 folder = RunFolder(root / task / design / f"seed_{seed}")
                 cells.append(Cell(task, design, seed, config, folder))
     for cell in cells[: len(tasks) * len(designs)]:
@@ -115,11 +115,17 @@ def _run_cell(cell: Cell) -> tuple[str, str | None]:
     return cell.name, None
 
 
-def _designs(settings: Mapping[str, Any]) -> dict[str, str]:
+def _designs(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Returns what is compared: overrides of `train` by name."""
     chosen = settings["designs"]
+    if isinstance(chosen, Mapping) and chosen:
+        return {str(name): list(overrides) for name, overrides in chosen.items()}
     if not isinstance(chosen, list) or not chosen:
-        raise ConfigError(f"designs must be a list such as [sparse,potential], got {chosen!r}")
-    designs = {Path(str(choice)).stem: str(choice) for choice in chosen}
+        raise ConfigError(
+            "designs must be a list of rewards such as [sparse,potential], or a mapping from "
+            f"names to overrides, got {chosen!r}"
+        )
+    designs = {Path(str(choice)).stem: [f"reward={choice}"] for choice in chosen}
     if len(designs) < len(chosen):
         raise ConfigError(f"designs must have different names, got {chosen}")
     return designs

@@ -58,6 +58,17 @@ def test_a_design_may_be_a_file(tmp_path: Path) -> None:
     assert list(cells[1].config["reward"]["terms"]) == ["t"]
 
 
+def test_designs_may_be_overrides_by_name(tmp_path: Path) -> None:
+    designs = {
+        "slow": ["agent.settings.learning_rate=1e-5"],
+        "fast": ["agent=a2c", "agent.gamma=0.9"],
+    }
+    cells = plan(SETTINGS | {"designs": designs, "baseline": "slow", "seeds": 1}, [], tmp_path)
+    assert [c.design for c in cells] == ["slow", "fast"]
+    assert cells[0].config["agent"]["settings"]["learning_rate"] == 1e-5
+    assert cells[1].config["agent"]["name"] == "a2c"
+
+
 @pytest.mark.parametrize(
     ("changed", "overrides", "message"),
     [

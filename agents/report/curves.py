@@ -19,29 +19,23 @@ from rewardsmith.agents.report.canvas import (
 from rewardsmith.agents.statistics import curve_band
 from rewardsmith.agents.wording import score_text, steps_text
 
+_WIDTH, _HEIGHT = 660, 390
+
 
 def learning_curves(
     comparison: Comparison, verdict: TaskVerdict, palette: Palette, name: str
 ) -> Drawing:
     """Draws the score over training: IQM, bootstrap band, and every seed thinly."""
-    width, height = 660, 390
-    figure = new_figure(width, height)
+    figure = new_figure(_WIDTH, _HEIGHT)
     axes = figure.add_subplot()
     column = comparison.of(verdict.task)[0].score_column
-    ends = []
-    for design in sorted((d.design for d in verdict.designs), key=palette.number):
-        steps, curves = comparison.curves(verdict.task, design, column)
-        colour, band = palette.colour(design), curve_band(curves)
-        axes.plot(steps, curves.T, color=colour, linewidth=0.8, alpha=0.28)
-        axes.fill_between(steps, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
-        axes.plot(steps, band.value, color=colour, linewidth=2.6, linestyle=palette.dash(design))
-        ends.append((float(band.value[-1]), design, colour))
+    ends = _draw_bands(axes, comparison, verdict, palette, column)
     _mark_solver(axes, comparison, verdict.task, column)
     if verdict.score == "success":
         axes.set_ylim(-0.03, 1.09)
     axes.set_ylabel(verdict.score, fontsize=11)
     over_steps(axes)
-    label_ends(axes, ends, 0.85 * height, size=12)
+    label_ends(axes, ends, 0.85 * _HEIGHT, size=12)
     final = ", ".join(f"{d.design} {score_text(d.iqm.value, d.score)}" for d in verdict.designs)
     return Drawing(
         "Learning curves",
@@ -50,6 +44,46 @@ def learning_curves(
         "better.",
         to_svg(figure, name, f"{verdict.score} over training steps. At the end: {final}."),
     )
+
+
+def regret_curves(
+    comparison: Comparison, verdict: TaskVerdict, palette: Palette, name: str
+) -> Drawing | None:
+    """Draws what the runs have lost so far to always acting best; None if the task does not tell.
+
+    Regret that flattens has been learned from; a straight line has not.
+    """
+    if not all("regret" in run.metrics for run in comparison.of(verdict.task)):
+        return None
+    figure = new_figure(_WIDTH, _HEIGHT)
+    axes = figure.add_subplot()
+    ends = _draw_bands(axes, comparison, verdict, palette, "regret")
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("regret so far", fontsize=11)
+    over_steps(axes)
+    label_ends(axes, ends, 0.85 * _HEIGHT, size=12)
+    final = ", ".join(f"{design} {value:.3g}" for value, design, _ in ends)
+    return Drawing(
+        "Regret",
+        "What the runs have lost so far to always playing the best arm: a line that flattens "
+        "has found it, a straight one has not; lower is better.",
+        to_svg(figure, name, f"Regret over training steps. At the end: {final}."),
+    )
+
+
+def _draw_bands(
+    axes: Axes, comparison: Comparison, verdict: TaskVerdict, palette: Palette, column: str
+) -> list[tuple[float, str, str]]:
+    """Draws one column of every design; returns (last value, design, colour) for the labels."""
+    ends = []
+    for design in sorted((d.design for d in verdict.designs), key=palette.number):
+        steps, curves = comparison.curves(verdict.task, design, column)
+        colour, band = palette.colour(design), curve_band(curves)
+        axes.plot(steps, curves.T, color=colour, linewidth=0.8, alpha=0.28)
+        axes.fill_between(steps, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
+        axes.plot(steps, band.value, color=colour, linewidth=2.6, linestyle=palette.dash(design))
+        ends.append((float(band.value[-1]), design, colour))
+    return ends
 
 
 def over_steps(axes: Axes) -> None:

@@ -139,6 +139,7 @@ def _section(
     runs = comparison.of(verdict.task)
     drawings = (
         curves.learning_curves(comparison, verdict, palette, f"{name}-curves"),
+        curves.regret_curves(comparison, verdict, palette, f"{name}-regret"),
         intervals.final_scores(verdict, palette, f"{name}-final"),
         intervals.improvement(verdict, palette, f"{name}-improvement"),
         intervals.sample_efficiency(comparison, verdict, palette, f"{name}-steps"),
