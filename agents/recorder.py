@@ -66,7 +66,7 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
                 self._add(f"term/{name}", value)
         self._length += 1
         done = terminated | truncated
-        if done.any():
+        if np.count_nonzero(done):
             self._finish(done, info)
         return observation, reward, terminated, truncated, info
 
@@ -78,16 +78,17 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
 
     def _finish(self, done: BoolArray, info: dict[str, Any]) -> None:
         success = info.get("final_info", {}).get("success")
-        for row in np.flatnonzero(done):
-            record = {name: float(total[row]) for name, total in self._sums.items()}
-            record |= {"row": int(row), "length": float(self._length[row])}
-            if success is not None:
-                record["success"] = float(success[row])
-            self.finished.append(record)
+        rows = np.flatnonzero(done)
+        columns = {name: total[rows].tolist() for name, total in self._sums.items()}
+        columns |= {"row": rows.tolist(), "length": self._length[rows].tolist()}
+        if success is not None:
+            columns["success"] = success[rows].astype(np.float64).tolist()
+        records = zip(*columns.values(), strict=True)
+        self.finished += [dict(zip(columns, record, strict=True)) for record in records]
         for total in self._sums.values():
-            total[done] = 0.0
-        self._length[done] = 0.0
-        self._discount[done] = 1.0
+            total[rows] = 0.0
+        self._length[rows] = 0.0
+        self._discount[rows] = 1.0
 
 
 def means(episodes: list[dict[str, float]]) -> dict[str, float]:

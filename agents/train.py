@@ -11,6 +11,7 @@ from typing import Any
 from rewardsmith.agents import bandits
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
+from rewardsmith.agents.sb3.algorithms import ALGORITHMS, check_settings
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import TRACKERS, Tracker, make_tracker
 from rewardsmith.envs.card import EnvCard
@@ -116,13 +117,14 @@ def check(config: Mapping[str, Any]) -> None:
     try:
         design.bind(EnvCard.of(task))
         agent = config["agent"]
+        if agent["algorithm"] not in (*ALGORITHMS, *bandits.AGENTS):
+            known = (*ALGORITHMS, *bandits.AGENTS)
+            raise unknown("algorithm", agent["algorithm"], known, where="agent.algorithm")
         if agent["algorithm"] in bandits.AGENTS:
             from rewardsmith.agents.bandits.learner import check_bandit
 
             check_bandit(config, task)
         else:
-            from rewardsmith.agents.sb3.algorithms import check_settings
-
             check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
     finally:
         task.close()

@@ -56,7 +56,11 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         self.time_limit = time_limit
         self.autoreset_mode = _mode(autoreset_mode)
         self.render_mode = render_mode
-        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            **type(self).metadata,
+            "autoreset_mode": self.autoreset_mode,
+            "whole_final_obs": True,  # beyond Gymnasium's promise, see _reset_same_step
+        }
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.streams = Streams(num_envs)
@@ -179,6 +183,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
     def _reset_same_step(
         self, reward: FloatArray, terminated: BoolArray, truncated: BoolArray
     ) -> tuple[np.ndarray, FloatArray, BoolArray, BoolArray, Info]:
+        # The final observation and facts are right in every row, not in finished ones alone.
         finished = self.done
         final_observation, final_info = self._observe(), self._masked(self._facts(), finished)
         self._begin(np.flatnonzero(finished))

@@ -45,7 +45,8 @@ class Field:
             array = array.reshape(len(array), -1)
         if self.columns is not None:
             array = array[:, self.columns[0] : self.columns[1]]
-        return array.astype(np.float64, copy=False)
+        # Column by column: numpy is several times faster where the long axis comes last.
+        return array.astype(np.float64, order="F", copy=False)
 
 
 @dataclass(frozen=True, slots=True)

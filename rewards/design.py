@@ -125,8 +125,11 @@ class RewardDesign(Term):
         for transform in self.transforms:
             total = transform(total, transition)
         if np.count_nonzero(transition.active) < transition.n:
-            total = np.where(transition.active, total, 0.0)
-            parts = {name: np.where(transition.active, value, 0.0) for name, value in parts.items()}
+            idle = np.flatnonzero(~transition.active)
+            total = total.copy()
+            parts = {name: value.copy() for name, value in parts.items()}
+            for paid in (total, *parts.values()):
+                paid[idle] = 0.0
         if np.count_nonzero(np.isfinite(total)) < transition.n:
             raise self._not_finite(parts, total)
         return Payment(total, parts)

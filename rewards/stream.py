@@ -16,7 +16,7 @@ from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import RewardError
 from rewardsmith.envs.stateful import BoolArray, FloatArray, Stateful
 from rewardsmith.rewards.design import Payment, RewardDesign
-from rewardsmith.rewards.transition import Batch, Transition, put
+from rewardsmith.rewards.transition import Batch, Transition
 
 
 class RewardStream(Stateful):
@@ -96,7 +96,7 @@ class RewardStream(Stateful):
             raise RewardError(f"step {self._steps}: {error}") from None
         self._observation, self._info = observation, info
         self._steps += 1
-        if restarted is not None and restarted.any():
+        if restarted is not None:
             self.design.reset(restarted)
         return payment
 
@@ -109,14 +109,14 @@ def merge_info(
     for key, value in newer.items():
         if key.startswith("_") or not isinstance(value, np.ndarray):
             continue
-        mask = np.asarray(newer.get(f"_{key}", rows)) & rows
+        mask = newer.get(f"_{key}", rows) & rows
         old = info.get(key)
         if not isinstance(old, np.ndarray) or old.shape != value.shape:
             merged[key], merged[f"_{key}"] = value, mask
         else:
-            held = np.asarray(info.get(f"_{key}", np.ones(len(rows), dtype=np.bool_)))
-            merged[key] = put(old.astype(np.result_type(old, value)), mask, value[mask])
-            merged[f"_{key}"] = np.where(rows, mask, held)
+            cells = mask if value.ndim == 1 else mask.reshape(-1, *[1] * (value.ndim - 1))
+            merged[key] = np.where(cells, value, old)
+            merged[f"_{key}"] = mask | (info.get(f"_{key}", True) & ~rows)
     return merged
 
 

@@ -108,17 +108,23 @@ class Transition:
 
 def take(batch: Batch, rows: np.ndarray) -> Batch:
     """Returns the given rows of a batch of observations or actions."""
+    if isinstance(batch, np.ndarray):
+        return batch[rows]
     if isinstance(batch, Mapping):
         return {key: take(value, rows) for key, value in batch.items()}
     if isinstance(batch, tuple):
         return tuple(take(value, rows) for value in batch)
     if isinstance(batch, list):
         return [batch[row] for row in rows]
-    return batch[rows]
+    raise TypeError(f"a batch is an array, a mapping, a tuple or a list, got {type(batch)}")
 
 
 def put(batch: Batch, rows: np.ndarray, values: Batch) -> Batch:
     """Returns a copy of `batch` in which `rows` hold `values` (as many entries as rows)."""
+    if isinstance(batch, np.ndarray):
+        copy = batch.copy()
+        copy[rows] = values
+        return copy
     if isinstance(batch, Mapping):
         return {key: put(value, rows, values[key]) for key, value in batch.items()}
     if isinstance(batch, tuple):
@@ -128,9 +134,7 @@ def put(batch: Batch, rows: np.ndarray, values: Batch) -> Batch:
         for row, value in zip(rows, values, strict=True):
             changed[row] = value
         return changed
-    changed = batch.copy()
-    changed[rows] = values
-    return changed
+    raise TypeError(f"a batch is an array, a mapping, a tuple or a list, got {type(batch)}")
 
 
 def stack(items: list[Any]) -> Batch:

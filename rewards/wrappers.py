@@ -99,6 +99,9 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
         self.mode = mode
         self.stream = RewardStream(copy.deepcopy(design), card or EnvCard.of(env), env.num_envs)
         self._done = np.zeros(env.num_envs, dtype=np.bool_)
+        self._whole_final = bool(env.metadata.get("whole_final_obs", False))
+        self._every = np.ones(env.num_envs, dtype=np.bool_)
+        self._term_masks: dict[str, BoolArray] = {}
 
     def reset(
         self,
@@ -119,12 +122,12 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
         done = terminated | truncated
         active, restarted, successor = None, None, None
         if self.mode is AutoresetMode.NEXT_STEP:
-            if self._done.any():
+            if np.count_nonzero(self._done):
                 active, restarted = ~self._done, self._done
             self._done = done
-        elif self.mode is AutoresetMode.SAME_STEP and done.any():
+        elif self.mode is AutoresetMode.SAME_STEP and np.count_nonzero(done):
             restarted = done
-            successor = _true_successor(observation, info, done)
+            successor = _true_successor(observation, info, done, whole=self._whole_final)
         payment = self.stream.step(
             actions,
             observation,
@@ -136,13 +139,37 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
             active=active,
             restarted=restarted,
         )
-        return observation, payment.total, terminated, truncated, _with_pay(info, reward, payment)
+        info = self._with_pay(info, reward, payment)
+        return observation, payment.total, terminated, truncated, info
+
+    def _with_pay(
+        self, info: Mapping[str, Any], reward: FloatArray, payment: Payment
+    ) -> dict[str, Any]:
+        if len(self._term_masks) != len(payment.parts):
+            self._term_masks = {f"_{name}": self._every for name in payment.parts}
+        return {
+            **info,
+            "task_reward": reward,
+            "_task_reward": self._every,
+            "reward_terms": payment.parts | self._term_masks,
+            "_reward_terms": self._every,
+        }
 
 
 def _true_successor(
-    observation: Any, info: Mapping[str, Any], done: BoolArray
+    observation: Any, info: Mapping[str, Any], done: BoolArray, *, whole: bool
 ) -> tuple[Any, dict[str, Any]]:
-    """Puts the final observation and info back in the rows that a same-step reset replaced."""
+    """Puts the final observation and info back in the rows that a same-step reset replaced.
+
+    Args:
+        observation: After the reset.
+        info: After the reset, with `final_obs` and `final_info`.
+        done: Which rows were reset, (n,).
+        whole: The final observation and info hold the other rows' successors too.
+    """
+    if whole:
+        facts = {key: value for key, value in info["final_info"].items() if key[0] != "_"}
+        return info["final_obs"], {**info, **facts}
     rows = np.flatnonzero(done)
     final = info["final_obs"]
     final_rows = stack([final[row] for row in rows]) if final.dtype == object else final[rows]

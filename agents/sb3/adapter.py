@@ -7,7 +7,6 @@ one `step` serves all rows; Python touches only the rows whose episode just ende
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -17,8 +16,6 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rewardsmith.envs.errors import EnvError
-
-_NO_INFO: Any = MappingProxyType({})
 
 
 class VectorAdapter(VecEnv):
@@ -67,7 +64,7 @@ class VectorAdapter(VecEnv):
         """Steps all rows at once."""
         observation, reward, terminated, truncated, info = self.env.step(self._actions)
         done = terminated | truncated
-        infos: list[Any] = [_NO_INFO] * self.num_envs
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for row in np.flatnonzero(done):
             infos[row] = {
                 "terminal_observation": info["final_obs"][row],

@@ -106,13 +106,16 @@ class Gate(Combiner):
     def __call__(self, values: Mapping[str, FloatArray], transition: Transition) -> FloatArray:
         """Returns the pay that is due now, float64 (n,)."""
         sums = self._sums(values, transition.n)
-        playing = np.count_nonzero(transition.active) == transition.n
-        self._totals += sums if playing else np.where(transition.active, sums, 0.0)
+        if np.count_nonzero(transition.active) < transition.n:
+            np.copyto(sums, 0.0, where=~transition.active)
+        self._totals += sums
         pay = self._at_once(values, sums)
         if self.scope == "step":
             pay += self._gated(self._totals, sums)
         elif np.count_nonzero(done := transition.done):
-            pay += np.where(done, self._gated(self._totals, self._totals), 0.0)
+            rows = np.flatnonzero(done)
+            totals = self._totals[:, rows]
+            pay[rows] += self._gated(totals, totals)
         return pay
 
     def place(self, values: Mapping[str, FloatArray], transitions: list[Transition]) -> FloatArray:
@@ -126,9 +129,10 @@ class Gate(Combiner):
 
     def _sums(self, values: Mapping[str, FloatArray], n: int) -> FloatArray:
         """Sums the terms of each level; returns shape (levels, n)."""
-        sums = np.zeros((len(self.levels), n))
-        for row, level in zip(sums, self.levels, strict=True):
-            for name in level:
+        sums = np.empty((len(self.levels), n))
+        for row, (first, *others) in zip(sums, self.levels, strict=True):
+            row[:] = values[first]
+            for name in others:
                 row += values[name]
         return sums
 

@@ -10,6 +10,7 @@ from rewardsmith.envs.errors import RewardError
 from rewardsmith.envs.stateful import BoolArray, FloatArray
 from rewardsmith.rewards.component import Term
 from rewardsmith.rewards.rows import cleared, no_rows
+from rewardsmith.rewards.shaping.separation import squared
 from rewardsmith.rewards.transition import Transition
 
 
@@ -70,7 +71,7 @@ class EnergyCost(Term):
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay, float64 (n,)."""
         action = _continuous(transition, "EnergyCost")
-        return -self.cost * _squared(action)
+        return -self.cost * squared(action)
 
 
 @dataclass
@@ -113,7 +114,7 @@ class SmoothnessCost(Term):
         change = np.where(self._first[:, None], 0.0, action - self._previous)
         np.copyto(self._previous, action, where=transition.active[:, None])
         self._first &= ~transition.active
-        return -self.cost * _squared(change)
+        return -self.cost * squared(change)
 
 
 def _continuous(transition: Transition, term: str) -> FloatArray:
@@ -123,8 +124,4 @@ def _continuous(transition: Transition, term: str) -> FloatArray:
             f"{term} needs continuous actions, got {action.dtype} (a discrete space); use "
             "TimeCost to price a step, or a function of transition.action to price one action"
         )
-    return action.reshape(transition.n, -1).astype(np.float64, copy=False)
-
-
-def _squared(vectors: FloatArray) -> FloatArray:
-    return np.asarray(np.vecdot(vectors, vectors))
+    return action.reshape(transition.n, -1).astype(np.float64, order="F", copy=False)

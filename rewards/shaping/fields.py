@@ -49,7 +49,9 @@ class GoalBonus(Term):
 
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay, float64 (n,)."""
-        return self.bonus * (self._fact.scalar(transition.after) > 0.5).astype(np.float64)
+        return np.asarray(
+            self.bonus * (self._fact.scalar(transition.after) > 0.5), dtype=np.float64
+        )
 
 
 @dataclass
