@@ -15,7 +15,9 @@ from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.train import check, identity, train
 from rewardsmith.envs.errors import ConfigError, RewardsmithError, unknown
 
-COMPARE_KEYS = frozenset({"experiment", "name", "designs", "baseline", "seeds", "tasks", "n_jobs"})
+COMPARE_KEYS = frozenset(
+    {"experiment", "name", "designs", "baseline", "seeds", "tasks", "variants", "n_jobs"}
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
     if settings["baseline"] is not None and settings["baseline"] not in designs:
         raise unknown("design", settings["baseline"], designs, where="baseline")
     shared = [o for o in overrides if _key(o) not in COMPARE_KEYS]
-    if any(_key(o) in ("reward", "seed") for o in shared):
+    fixed = ("seed",) if settings.get("variants") else ("seed", "reward")
+    if any(_key(o) in fixed for o in shared):
         raise ConfigError("compare takes designs=[...] and seeds=..., not reward= or seed=")
     tasks = settings["tasks"] or {settings["env"]["name"]: []}
     cells = []
@@ -117,14 +120,11 @@ def _run_cell(cell: Cell) -> tuple[str, str | None]:
 
 def _designs(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns what is compared: overrides of `train` by name."""
+    if settings.get("variants"):
+        return {str(name): list(o) for name, o in settings["variants"].items()}
     chosen = settings["designs"]
-    if isinstance(chosen, Mapping) and chosen:
-        return {str(name): list(overrides) for name, overrides in chosen.items()}
     if not isinstance(chosen, list) or not chosen:
-        raise ConfigError(
-            "designs must be a list of rewards such as [sparse,potential], or a mapping from "
-            f"names to overrides, got {chosen!r}"
-        )
+        raise ConfigError(f"designs must be a list such as [sparse,potential], got {chosen!r}")
     designs = {Path(str(choice)).stem: [f"reward={choice}"] for choice in chosen}
     if len(designs) < len(chosen):
         raise ConfigError(f"designs must have different names, got {chosen}")

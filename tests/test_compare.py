@@ -58,12 +58,13 @@ def test_a_design_may_be_a_file(tmp_path: Path) -> None:
     assert list(cells[1].config["reward"]["terms"]) == ["t"]
 
 
-def test_designs_may_be_overrides_by_name(tmp_path: Path) -> None:
-    designs = {
+def test_variants_are_overrides_by_name(tmp_path: Path) -> None:
+    variants = {
         "slow": ["agent.settings.learning_rate=1e-5"],
         "fast": ["agent=a2c", "agent.gamma=0.9"],
     }
-    cells = plan(SETTINGS | {"designs": designs, "baseline": "slow", "seeds": 1}, [], tmp_path)
+    settings = SETTINGS | {"variants": variants, "baseline": "slow", "seeds": 1}
+    cells = plan(settings, ["reward=sparse"], tmp_path)
     assert [c.design for c in cells] == ["slow", "fast"]
     assert cells[0].config["agent"]["settings"]["learning_rate"] == 1e-5
     assert cells[1].config["agent"]["name"] == "a2c"

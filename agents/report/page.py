@@ -137,12 +137,15 @@ def _section(
     budget: PictureBudget,
 ) -> Section:
     runs = comparison.of(verdict.task)
+    # Agents judged while they learn have one ever-growing return: regret says it better.
+    regret = curves.regret_curves(comparison, verdict, palette, f"{name}-regret")
     drawings = (
-        curves.learning_curves(comparison, verdict, palette, f"{name}-curves"),
-        curves.regret_curves(comparison, verdict, palette, f"{name}-regret"),
+        regret or curves.learning_curves(comparison, verdict, palette, f"{name}-curves"),
         intervals.final_scores(verdict, palette, f"{name}-final"),
         intervals.improvement(verdict, palette, f"{name}-improvement"),
-        intervals.sample_efficiency(comparison, verdict, palette, f"{name}-steps"),
+        None
+        if regret
+        else intervals.sample_efficiency(comparison, verdict, palette, f"{name}-steps"),
         panels.reward_parts(comparison, verdict, palette, f"{name}-parts"),
         panels.pay_against_score(comparison, verdict, palette, f"{name}-pay"),
     )
