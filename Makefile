@@ -23,6 +23,7 @@ pytest: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 benchmarks: .venv/dev           ## measures the races and writes docs/performance.md
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps imitation==1.0.1
 	$(BIN)/python benchmarks/run.py
 
 .venv/core: pyproject.toml constraints.txt

@@ -16,7 +16,6 @@ import rewardsmith.rewards as rw
 
 WIDTHS = (64, 1024)
 TARGET = Target("faster", 2.0)
-STEPS = 1000
 
 
 class SB3Tape(VecEnv):
@@ -70,7 +69,7 @@ class SB3Tape(VecEnv):
 
 def contests(quick: bool) -> Iterator[Contest | Skipped]:
     for n in (3,) if quick else WIDTHS:
-        tape = Tape(n, 40 if quick else STEPS, terminates=False)
+        tape = Tape(n, 40 if quick else max(400, 64_000 // n), terminates=False)
         for ours in (_in_a_design, _alone):
             for theirs in (_gymnasium, _sb3):
                 name = f"{ours.__doc__} against {theirs.__doc__}, {n:,} envs"

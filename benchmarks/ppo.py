@@ -158,9 +158,9 @@ RACE = Race(
     "PPO",
     f"""\
 Frames per second of Stable-Baselines3's PPO, rollouts and updates together, with {N_ENVS}
-environments, {SETTINGS["n_steps"]} steps per rollout, four minibatches
-and {SETTINGS["n_epochs"]} epochs (the PPO paper's settings for Atari). Our side runs the task through `VectorAdapter`. Peers:
-`imitation`'s `RewardVecEnvWrapper` over SB3's `DummyVecEnv`, paying the same three terms;
+environments and the PPO paper's settings for Atari: {SETTINGS["n_steps"]} steps per rollout,
+four minibatches, {SETTINGS["n_epochs"]} epochs. Our side runs the task through `VectorAdapter`.
+Peers: `imitation`'s `RewardVecEnvWrapper` over SB3's `DummyVecEnv`, paying the same three terms;
 `DummyVecEnv` alone, with the task's own reward; the same with `KeyDoor` in plain Python (see
 R1), where the target is not to be slower. Last, our time with a design of three terms and its
 records over our time without: the two guides have weight 0, so that both learn from the same

@@ -27,8 +27,11 @@ Outcome = Mapping[str, Any]
 Kind = Literal["faster", "cost", "seconds"]
 
 
-class Skipped(Exception):
-    """A contest cannot be run here; the message says what would make it possible."""
+@dataclass(frozen=True)
+class Skipped:
+    """A contest that cannot be run here, and what would make it possible."""
+
+    reason: str
 
 
 @dataclass(frozen=True)

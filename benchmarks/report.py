@@ -10,17 +10,18 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import joblib
 from protocol import LEAST_ROUNDS, Race, Result, Skipped, Target
 
 PACKAGES = ("rewardsmith", "numpy", "gymnasium", "stable-baselines3", "torch", "imitation")
 INTRODUCTION = """\
 # Performance
 
-Every number below is a ratio of two things timed side by side in one process, on the same
-cores and with one thread each: after two warm-up rounds, {rounds} rounds in the order ours,
-theirs, theirs, ours. The table shows the median of the rounds' ratios with its 95% bootstrap
-interval. A target counts as met only if the whole interval meets it. In every round the two
-sides' results are compared, so that both did the same work.
+Every race times two things side by side in one process, on the same cores and with one thread
+each, by the CPU time they take: after two warm-up rounds, {rounds} rounds in the order ours,
+theirs, theirs, ours. A table shows the median over the rounds of the ratio of the two, with
+its 95% bootstrap interval. A target counts as met only if the whole interval meets it. In
+every round the two sides' results are compared, so that both did the same work.
 
 `make benchmarks` runs all of it again and writes this page.
 """
@@ -47,7 +48,7 @@ class Machine:
                 versions[package] = "not installed"
         return cls(
             _cpu(),
-            len(os.sched_getaffinity(0)),
+            joblib.cpu_count(),
             os.getloadavg(),
             datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             versions,
@@ -74,7 +75,7 @@ def page(
     parts = [INTRODUCTION.format(rounds=rounds)]
     for race, results in races:
         rows = [line(r) for r in results if isinstance(r, Result)]
-        skipped = [f"\nSkipped: {r}." for r in results if isinstance(r, Skipped)]
+        skipped = [f"\nSkipped: {r.reason}." for r in results if isinstance(r, Skipped)]
         head = ["| contest | target | median | 95% interval | |", "|---|--:|--:|--:|---|"]
         parts.append(
             "\n".join(
@@ -100,10 +101,11 @@ def _where(before: Machine, after: Machine) -> str:
 
 
 def _cpu() -> str:
-    for entry in Path("/proc/cpuinfo").read_text().splitlines():
+    details = Path("/proc/cpuinfo")
+    for entry in details.read_text().splitlines() if details.exists() else ():
         if entry.startswith("model name"):
             return entry.partition(":")[2].strip()
-    return platform.machine()
+    return platform.processor() or platform.machine()
 
 
 def _goal(target: Target) -> str:

@@ -84,10 +84,11 @@ def _payer(pay: Callable[[rw.Transition], Any], steps: list[rw.Transition]) -> S
     pay(steps[-1])  # the ring is entered where every episode ends
 
     def run() -> Outcome:
-        paid = [pay(step) for step in steps]
-        return {"pay": [total for total, _ in paid]} | {
-            name: [terms[name] for _, terms in paid] for name in TERMS
-        }
+        total = []
+        for step in steps:
+            paid, terms = pay(step)
+            total.append(paid)
+        return {"pay": total, **{name: terms[name] for name in TERMS}}
 
     return Side(run)
 
@@ -95,17 +96,18 @@ def _payer(pay: Callable[[rw.Transition], Any], steps: list[rw.Transition]) -> S
 def _player(env: Any, tape: Tape, terms: tuple[str, ...] = (), bare: Any = None) -> Side:
     """Plays the tape once; what the environment without a reward takes is taken off.
 
-    Pay and the given terms are what it hands back to be compared.
+    Hands back the pay of every step and the given terms of the last.
     """
     bare = VectorTape(tape) if bare is None else bare
     env.reset()
     bare.reset()
 
     def run() -> Outcome:
-        steps = [env.step(action) for action in tape.action]
-        return {"pay": [step[1] for step in steps]} | {
-            name: [step[4]["reward_terms"][name] for step in steps] for name in terms
-        }
+        total = []
+        for action in tape.action:
+            _, paid, _, _, info = env.step(action)
+            total.append(paid)
+        return {"pay": total, **{name: info["reward_terms"][name] for name in terms}}
 
     def without() -> None:
         for action in tape.action:
@@ -122,7 +124,7 @@ What a design of six terms, potential shaping and a gate adds to a step, the val
 kept, on a task that only replays recorded steps. First against the same formula fused by hand
 in numpy for this one task, without checks: the formula alone, given the same steps, and as a
 vector wrapper that puts every term into `info`; the number is our time over theirs. Then against
-one scalar `gym.Wrapper` per term in a `SyncVectorEnv`; the number is their time over ours. Pay
-and terms of every step are equal.""",
+one scalar `gym.Wrapper` per term in a `SyncVectorEnv`; the number is their time over ours. The
+pay of every step is equal, and so are the terms.""",
     contests,
 )

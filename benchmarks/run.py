@@ -1,8 +1,8 @@
 """Runs the races and writes `docs/performance.md`.
 
-python benchmarks/run.py                         all races, then the page
+python benchmarks/run.py                           all races, then the page
 python benchmarks/run.py --only R1 R4 --rounds 5   some of them, to the screen alone
-python benchmarks/run.py --quick                 tiny sizes: do both sides do equal work?
+python benchmarks/run.py --quick                   tiny sizes: do both sides do equal work?
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     races = [
         _run(import_module(RACES[key]).RACE, options.rounds, options.quick) for key in options.only
     ]
-    if options.quick or options.rounds < LEAST_ROUNDS or set(options.only) != set(RACES):
+    if options.rounds < LEAST_ROUNDS or set(options.only) != set(RACES):
         print("The page is written when all races are run, in full.")
     else:
         PAGE.write_text(page(races, before, Machine.here(), options.rounds))
@@ -54,7 +54,7 @@ def _run(race: Race, rounds: int, quick: bool) -> tuple[Race, list[Result | Skip
     for contest in race.contests(quick):
         if isinstance(contest, Skipped):
             results.append(contest)
-            print(f"  skipped: {contest}")
+            print(f"  skipped: {contest.reason}")
         else:
             result = measure(contest, rounds)
             results.append(result)

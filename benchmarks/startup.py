@@ -40,6 +40,8 @@ def _process(*arguments: str) -> Side:
 RACE = Race(
     "R12",
     "Starting up",
-    "Seconds from starting a fresh process to its end, Python's own start included.",
+    """\
+Seconds on the clock, no ratio: from starting a fresh process to its end, Python's own start
+included.""",
     contests,
 )

@@ -45,7 +45,7 @@ class PlainKeyDoor(gym.Env[np.ndarray, Any]):
             self.streams.seed(self.row, np.array([seed]))
         self.state = int(self.starts[self.streams.integers(self.row, len(self.starts))[0]])
         self.elapsed = 0
-        return self.observation[self.state], self.facts[self.state]
+        return self.observation[self.state], self.facts[self.state].copy()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         reward = self.reward[self.state][action]
@@ -53,7 +53,8 @@ class PlainKeyDoor(gym.Env[np.ndarray, Any]):
         self.elapsed += 1
         terminated = self.terminal[self.state]
         truncated = self.elapsed >= TIME_LIMIT and not terminated
-        return (self.observation[self.state], reward, terminated, truncated, self.facts[self.state])
+        facts = self.facts[self.state].copy()
+        return self.observation[self.state], reward, terminated, truncated, facts
 
 
 def contests(quick: bool) -> Iterator[Contest | Skipped]:

@@ -99,7 +99,9 @@ class VectorRewardWrapper(gym.vector.VectorWrapper, Stateful):
         self.mode = mode
         self.stream = RewardStream(copy.deepcopy(design), card or EnvCard.of(env), env.num_envs)
         self._done = np.zeros(env.num_envs, dtype=np.bool_)
-        self._whole_final = bool(env.metadata.get("whole_final_obs", False))
+        # A wrapper in between may change the final observation of finished rows alone.
+        direct = not isinstance(env, gym.vector.VectorWrapper)
+        self._whole_final = direct and bool(env.metadata.get("whole_final_obs", False))
         self._every = np.ones(env.num_envs, dtype=np.bool_)
         self._term_masks: dict[str, BoolArray] = {}
 

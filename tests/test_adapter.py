@@ -10,7 +10,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import rewardsmith.envs  # noqa: F401
 from rewardsmith.agents.sb3.adapter import VectorAdapter
-from rewardsmith.envs import EnvError
+from rewardsmith.envs import EnvCard, EnvError
+from rewardsmith.rewards import (
+    Distance,
+    RewardDesign,
+    SB3RewardWrapper,
+    TaskReward,
+    VectorRewardWrapper,
+)
 
 ID, N, STEPS = "rewardsmith/KeyDoor-v0", 5, 400
 
@@ -56,3 +63,19 @@ def test_seeding_and_attributes() -> None:
     np.testing.assert_array_equal(first, env.reset())
     assert env.get_attr("num_envs") == [3, 3, 3]
     assert env.env_method("snapshot", indices=[0])[0]["done"].shape == (3,)
+
+
+def test_sb3_wrapper_on_the_adapter_pays_like_the_vector_wrapper() -> None:
+    design = RewardDesign({"task": TaskReward(), "near": Distance("agent", "goal")})
+    inside = VectorAdapter(
+        VectorRewardWrapper(gym.make_vec(ID, N, autoreset_mode="SameStep", time_limit=9), design)
+    )
+    inner = gym.make_vec(ID, N, autoreset_mode="SameStep", time_limit=9)
+    outside = SB3RewardWrapper(VectorAdapter(inner), design, EnvCard.of(inner))
+    for env in (inside, outside):
+        env.seed(1)
+        env.reset()
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        actions = rng.integers(4, size=N)
+        np.testing.assert_array_equal(inside.step(actions)[1], outside.step(actions)[1])
