@@ -101,7 +101,7 @@ def save_settings(settings: Mapping[str, Any], root: Path) -> None:
     """Writes what the report needs to know of the comparison."""
     kept = {
         "name": settings["name"],
-        "tasks": list(settings["tasks"]) or [settings["env"]["name"]],
+        "tasks": list(settings["tasks"] or []) or [settings["env"]["name"]],
         "designs": list(_designs(settings)),
         "seeds": _seeds(settings["seeds"]),
         "baseline": settings["baseline"],

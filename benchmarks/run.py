@@ -21,7 +21,9 @@ RACES = {
     "R3": "reward_design",
     "R4": "normaliser",
     "R5": "ppo",
+    "R6": "bandits",
     "R12": "startup",
+    "BestPerm": "cascading",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -248,16 +248,16 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         array = np.asarray(actions)
         if array.shape != self.action_space.shape:
             raise EnvError(f"actions must have shape {self.action_space.shape}, got {array.shape}")
-        if isinstance(self.single_action_space, gym.spaces.Discrete):
+        space = self.single_action_space
+        if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
             if array.dtype.kind not in "iu":
                 raise EnvError(f"actions must be whole numbers, got an array of {array.dtype}")
-            legal = (array >= 0) & (array < self.single_action_space.n)
-            allowed = f"0..{self.single_action_space.n - 1}"
+            choices = space.n if isinstance(space, gym.spaces.Discrete) else space.nvec
+            legal, allowed = (array >= 0) & (array < choices), f"0..{choices - 1}"
         else:
-            legal = np.isfinite(array).reshape(self.num_envs, -1).all(axis=1)
-            allowed = "the finite numbers"
+            legal, allowed = np.isfinite(array), "the finite numbers"
         if not legal.all():
-            row = int(np.flatnonzero(~legal)[0])
+            row = int(np.argwhere(~legal)[0, 0])
             raise EnvError(f"action {array[row]} of row {row} is outside {allowed}")
         return array
 

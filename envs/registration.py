@@ -12,6 +12,12 @@ ENTRY_POINTS = {
     "DeepSea-v0": "rewardsmith.envs.control.deep_sea:DeepSea",
     "PointMaze-v0": "rewardsmith.envs.control.point_maze:PointMaze",
     "BernoulliBandit-v0": "rewardsmith.envs.bandits.bernoulli:BernoulliBandit",
+    "GaussianBandit-v0": "rewardsmith.envs.bandits.gaussian:GaussianBandit",
+    "AdversarialBandit-v0": "rewardsmith.envs.bandits.adversarial:AdversarialBandit",
+    "LinearBandit-v0": "rewardsmith.envs.bandits.linear:LinearBandit",
+    "TallyingBandit-v0": "rewardsmith.envs.bandits.tallying:TallyingBandit",
+    "CascadingBandit-v0": "rewardsmith.envs.bandits.cascading_bandit:CascadingBandit",
+    "CascadingMDP-v0": "rewardsmith.envs.bandits.cascading_mdp:CascadingMDP",
 }
 
 

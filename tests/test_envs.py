@@ -161,7 +161,8 @@ def wrong_action(env: BatchEnv) -> np.ndarray:
     """Returns a batch of actions of which that of row 2 is outside the action space."""
     action = np.array(env.action_space.sample())
     space = env.single_action_space
-    action[2] = space.n if isinstance(space, gym.spaces.Discrete) else np.nan
+    whole = isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete)
+    action[2] = 10**6 if whole else np.nan
     return action
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 
-def confidence_radius(pulls: FloatArray, horizon: int, scale: float = 1.0) -> FloatArray:
+def confidence_radius(pulls: FloatArray, horizon: float, scale: float = 1.0) -> FloatArray:
     """Returns r = scale sqrt(2 ln T / n), and infinity where n = 0.
 
     For rewards in an interval of width `scale`, the mean of n of them is farther than r
@@ -25,7 +25,7 @@ def confidence_radius(pulls: FloatArray, horizon: int, scale: float = 1.0) -> Fl
 
     Example:
         >>> confidence_radius(np.array([8.0, 0.0]), horizon=55).round(2)
-        array([1., inf])
+        array([ 1., inf])
 
     Slivkins 2019, arXiv 1904.07272, section 1.3.
     """
@@ -64,7 +64,7 @@ def check_unit(agent: object, reward: FloatArray) -> None:
 class CountingAgent(BanditAgent):
     """Keeps how often every arm was pulled and what it paid: 2 K numbers per run."""
 
-    state_names = ("pulls", "total", "round", "random")
+    state_names: ClassVar[tuple[str, ...]] = ("pulls", "total", "round", "random")
 
     def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for round 0."""

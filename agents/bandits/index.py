@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,8 +105,10 @@ class KLUCB(IndexAgent):
         """Returns the largest plausible mean of every arm, (n, K)."""
         return bernoulli_upper(self.means(), exploration(self.round + 1) / self.pulls)
 
-    def learn(self, observation, action, reward, info) -> None:  # type: ignore[no-untyped-def]
-        """Counts the pull."""
+    def learn(
+        self, observation: np.ndarray, action: IntArray, reward: FloatArray, info: Mapping[str, Any]
+    ) -> None:
+        """Counts the pull and adds up what it paid."""
         check_unit(self, reward)
         super().learn(observation, action, reward, info)
 
@@ -113,7 +117,7 @@ class KLUCB(IndexAgent):
 
         Lattimore and Szepesvari, theorem 10.6, with Pinsker's kl(p, q) >= 2 (p - q)^2: sum
         over gaps of gap * min over e1 + e2 < gap of
-        ln f(T) / (2 (gap - e1 - e2)^2) + 1 / (2 e1^2) + 2 / e2^2.
+        ln f(T) / (2 (gap - e1 - e2)^2) + 1 / (2 e1^2) + 2 / e2^2. Never above T max gap.
 
         Args:
             problem: What was played.
@@ -127,7 +131,8 @@ class KLUCB(IndexAgent):
         left = np.where(first + second < positive, positive - first - second, np.nan)
         pulls = exploration(problem.horizon) / (2.0 * left**2) + 0.5 / first**2 + 2.0 / second**2
         fewest = np.nanmin(pulls, axis=(1, 2))
-        return float((positive[:, 0, 0] * np.minimum(fewest, problem.horizon)).sum())
+        bound = float((positive[:, 0, 0] * fewest).sum())
+        return min(bound, problem.horizon * float(positive.max()))
 
 
 @dataclass
@@ -155,7 +160,7 @@ class MOSS(IndexAgent):
         return np.asarray(self.means() + self.scale * radius)
 
     def bound(self, problem: Problem, gaps: FloatArray) -> float:
-        """Returns 49 scale sqrt(T K), whatever the gaps (Audibert and Bubeck, theorem 5).
+        """Returns 49 scale sqrt(T K), whatever the gaps (Audibert and Bubeck 2009).
 
         Args:
             problem: What was played.

@@ -1,0 +1,113 @@
+"""Playing an agent on an environment, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardsmith.agents.bandits.agent import BanditAgent, Problem
+from rewardsmith.envs.errors import ConfigError, EnvError
+from rewardsmith.envs.stateful import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What n runs came to.
+
+    Attributes:
+        rounds: Rounds played at the checkpoints, (C,).
+        regret: Sum of the fact `regret` up to each of them, (C, n).
+        reward: Sum of the rewards up to each of them, (C, n).
+        pulls: How often every arm was played over all rounds, (n, K).
+    """
+
+    rounds: IntArray
+    regret: FloatArray
+    reward: FloatArray
+    pulls: IntArray
+
+    def growth(self) -> float:
+        """Returns the slope of ln(mean regret) against ln(rounds) over the checkpoints.
+
+        1 is linear regret, 1/2 the square root, near 0 logarithmic.
+
+        Raises:
+            ConfigError: If there are fewer than two checkpoints of positive regret.
+        """
+        mean = self.regret.mean(axis=1)
+        told = mean > 0.0
+        if told.sum() < 2:
+            raise ConfigError("the growth of regret needs two checkpoints of positive regret")
+        return float(np.polyfit(np.log(self.rounds[told]), np.log(mean[told]), 1)[0])
+
+
+def play(
+    agent: BanditAgent,
+    env: gym.vector.VectorEnv[Any, Any, Any],
+    horizon: int,
+    seed: int = 0,
+    checkpoints: Sequence[int] | None = None,
+) -> History:
+    """Plays one episode of `horizon` rounds in every row of `env`, from a fresh start.
+
+    Args:
+        agent: Begins anew, told this horizon.
+        env: One whose `info` carries the fact `regret`, and whose episodes are long enough.
+        horizon: Number of rounds T, at least 1.
+        seed: Row i of the environment gets seed + i; the agent gets `seed`.
+        checkpoints: Increasing rounds in [1, T] to report; by default T alone.
+
+    Raises:
+        ConfigError: If the agent cannot play this environment, the horizon or a checkpoint is
+            out of range, or an episode ends before the horizon.
+        EnvError: If `info` carries no `regret`.
+
+    Example:
+        >>> from rewardsmith.agents.bandits import make_agent
+        >>> from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
+        >>> env = BernoulliBandit(3, probabilities=[0.0, 1.0], time_limit=None)
+        >>> history = play(make_agent("ucb1"), env, horizon=50, checkpoints=[2, 50])
+        >>> history.regret[0], history.pulls.sum(axis=1)
+        (array([1., 1., 1.]), array([50, 50, 50]))
+    """
+    problem = Problem.of(env, horizon)
+    rounds = _rounds(checkpoints, horizon)
+    agent.begin(problem, seed)
+    observation, info = env.reset(seed=seed)
+    if "regret" not in info:
+        raise EnvError(f"{problem.card.id} does not tell its regret; play needs the fact 'regret'")
+    regret, reward = np.zeros(problem.n), np.zeros(problem.n)
+    pulls = np.zeros(problem.n * problem.arms, dtype=np.int64)
+    first = np.arange(problem.n) * problem.arms
+    kept: list[tuple[FloatArray, FloatArray]] = []
+    for round_ in range(1, horizon + 1):
+        action = agent.act(observation)
+        following, paid, terminated, truncated, info = env.step(action)
+        agent.learn(observation, action, paid, info)
+        observation = following
+        regret += info["regret"]
+        reward += paid
+        pulls[first + action] += 1
+        if round_ == rounds[len(kept)]:
+            kept.append((regret.copy(), reward.copy()))
+        if round_ < horizon and (terminated | truncated).any():
+            raise ConfigError(
+                f"an episode of {problem.card.id} ended after {round_} of {horizon} rounds; set "
+                "its time_limit to null"
+            )
+    regrets, rewards = (np.stack(part) for part in zip(*kept, strict=True))
+    return History(rounds, regrets, rewards, pulls.reshape(problem.n, problem.arms))
+
+
+def _rounds(checkpoints: Sequence[int] | None, horizon: int) -> IntArray:
+    """Returns the checkpoints, the horizon always among them."""
+    rounds = np.array([] if checkpoints is None else checkpoints, dtype=np.int64)
+    if rounds.size and not (rounds[0] >= 1 and (np.diff(rounds) > 0).all()):
+        raise ConfigError(f"checkpoints must be increasing rounds from 1, got {rounds.tolist()}")
+    if rounds.size and rounds[-1] > horizon:
+        raise ConfigError(f"checkpoint {rounds[-1]} lies beyond the horizon of {horizon} rounds")
+    return rounds if rounds.size and rounds[-1] == horizon else np.append(rounds, horizon)

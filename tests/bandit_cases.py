@@ -1,0 +1,46 @@
+"""Problems and fixed feedback for the tests of bandit agents."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rewardsmith.agents.bandits.agent import BanditAgent, Problem
+from rewardsmith.envs import BatchEnv, EnvCard
+from rewardsmith.envs.bandits.adversarial import AdversarialBandit
+from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
+from rewardsmith.envs.bandits.gaussian import GaussianBandit
+from rewardsmith.envs.bandits.linear import LinearBandit
+from rewardsmith.envs.bandits.tallying import TallyingBandit
+from rewardsmith.envs.stateful import FloatArray, IntArray
+
+NO_OBSERVATION = np.zeros((1, 1))
+
+
+def problem(arms: int, horizon: int = 1000, n: int = 1) -> Problem:
+    """Returns a problem of no particular environment."""
+    return Problem(n, arms, horizon, EnvCard("Made-up-v0", ""))
+
+
+def task(agent: str, n: int, horizon: int) -> BatchEnv:
+    """Returns an environment that the agent of this name can play."""
+    if agent == "hedge":
+        return AdversarialBandit(n, arms=4, horizon=horizon, time_limit=None)
+    if agent in ("lin_ucb", "linear_thompson"):
+        return LinearBandit(n, arms=4, features=3, time_limit=None)
+    if agent == "gaussian_thompson":
+        return GaussianBandit(n, arms=4, time_limit=None)
+    if agent == "tallying_elimination":
+        return TallyingBandit(n, time_limit=None)
+    return BernoulliBandit(n, arms=4, time_limit=None)
+
+
+def play_table(agent: BanditAgent, table: FloatArray, horizon: int) -> IntArray:
+    """Plays one run in which the k-th pull of arm a pays table[a, k]; returns the pulls, (K,)."""
+    agent.begin(problem(len(table), horizon), seed=0)
+    pulls = np.zeros(len(table), dtype=np.int64)
+    for _ in range(horizon):
+        action = agent.act(NO_OBSERVATION)
+        arm = int(action[0])
+        agent.learn(NO_OBSERVATION, action, np.array([table[arm, pulls[arm]]]), {})
+        pulls[arm] += 1
+    return pulls
