@@ -1,6 +1,10 @@
 # `make demo` and `make test` need nothing but Python 3.11+ and this folder.
 PYTHON ?= python3
 BIN := .venv/bin
+# What the races are run against. They pin old versions of what we use, hence --no-deps and a
+# folder of their own.
+PEERS := imitation==1.0.1 SMPyBandits==0.9.7 mabwiser==2.7.4 pandas scikit-learn seaborn narwhals \
+	python-dateutil six pytz tzdata threadpoolctl
 
 .PHONY: demo test lint types docs pytest benchmarks clean
 
@@ -23,8 +27,8 @@ pytest: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 benchmarks: .venv/dev           ## measures the races and writes docs/performance.md
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps imitation==1.0.1
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/peers $(PEERS)
+	PYTHONPATH=.venv/peers $(BIN)/python benchmarks/run.py
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

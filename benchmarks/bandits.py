@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,12 +23,7 @@ CHANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 RUNS, ROUNDS = 200, 100
 QUICK_RUNS, QUICK_ROUNDS = 60, 30
 REGRET_TOLERANCE = 0.25
-PEERS = "REWARDSMITH_PEERS"
-"""Names the folder that the peers were installed into."""
-INSTALL = (
-    "pip install --no-deps --target DIR SMPyBandits mabwiser pandas scikit-learn seaborn "
-    f"narwhals python-dateutil six pytz tzdata threadpoolctl, and {PEERS}=DIR in the environment"
-)
+INSTALL = "`make benchmarks` installs the peers"
 
 ALGORITHMS: dict[str, dict[str, Any]] = {"ucb1": {"anytime": True}, "thompson": {}, "kl_ucb": {}}
 
@@ -170,8 +164,6 @@ def mabwiser() -> list[Callable[[], Policy]]:
 
 
 def contests(quick: bool) -> Iterator[Contest | Skipped]:
-    if os.environ.get(PEERS):
-        sys.path.append(os.environ[PEERS])
     size = (QUICK_RUNS, QUICK_ROUNDS) if quick else (RUNS, ROUNDS)
     for peer, load, names, bound in (
         ("a loop in plain Python", plain, ("ucb1",), 10.0),

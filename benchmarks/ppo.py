@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {  # The PPO paper's for Atari, arXiv 1707.06347
     "device": "cpu",
     "seed": 0,
 }
-SKIPPED = Skipped("against `imitation`: install it with `pip install --no-deps imitation==1.0.1`")
+SKIPPED = Skipped("against `imitation`: `make benchmarks` installs it")
 
 Returns = Callable[[], list[float]]
 """Hands over the returns of the episodes that ended since it was last called."""
