@@ -35,26 +35,26 @@ def test_every_arm_pays_with_its_probability() -> None:
 def test_drawn_probabilities_are_uniform_and_anew_in_every_episode() -> None:
     env = BernoulliBandit(1000, arms=4)
     env.reset(seed=0)
-    first = env.probability.copy()
+    first = env.mean.copy()
     env.reset()
-    for drawn in (first, env.probability):
+    for drawn in (first, env.mean):
         assert kstest(drawn.ravel(), "uniform").pvalue > 1e-4
         assert np.abs(np.corrcoef(drawn.T) - np.eye(4)).max() < 0.13
-    assert np.abs(np.corrcoef(first.ravel(), env.probability.ravel())[0, 1]) < 0.07
+    assert np.abs(np.corrcoef(first.ravel(), env.mean.ravel())[0, 1]) < 0.07
 
 
 def test_facts_equal_their_definition() -> None:
     env = BernoulliBandit(50, arms=3)
     _, info = env.reset(seed=1)
-    best = env.probability.argmax(axis=1)
+    best = env.mean.argmax(axis=1)
     np.testing.assert_array_equal(info["best_arm"], best)
     assert not info["regret"].any()
-    assert not info["chosen_probability"].any()
+    assert not info["chosen_mean"].any()
     for arm in range(3):
         _, _, terminated, _, info = env.step(np.full(50, arm))
-        chance = env.probability[:, arm]
-        np.testing.assert_array_equal(info["regret"], env.probability.max(axis=1) - chance)
-        np.testing.assert_array_equal(info["chosen_probability"], chance)
+        chance = env.mean[:, arm]
+        np.testing.assert_array_equal(info["regret"], env.mean.max(axis=1) - chance)
+        np.testing.assert_array_equal(info["chosen_mean"], chance)
         np.testing.assert_array_equal(info["success"], best == arm)
         assert not terminated.any()
 

@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.bandits.bernoulli import NO_ARM
 from rewardsmith.envs.bandits.drawing import draw_arms
 from rewardsmith.envs.bandits.draws import uniforms
+from rewardsmith.envs.bandits.stationary import NO_ARM
 from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
