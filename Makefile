@@ -21,7 +21,7 @@ types: .venv/dev
 	$(BIN)/mypy
 
 docs: .venv/dev
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 pytest: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto

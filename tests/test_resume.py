@@ -102,6 +102,7 @@ def test_mujoco_task_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "agent.n_envs=2",
             "total_steps=1024",
             "agent.settings.n_steps=64",
+            "agent.settings.batch_size=64",
             "evaluation.points=4",
             "evaluation.episodes=2",
             "evaluation.final_episodes=2",
