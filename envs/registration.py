@@ -15,9 +15,11 @@ ENTRY_POINTS = {
     "GaussianBandit-v0": "rewardsmith.envs.bandits.gaussian:GaussianBandit",
     "AdversarialBandit-v0": "rewardsmith.envs.bandits.adversarial:AdversarialBandit",
     "LinearBandit-v0": "rewardsmith.envs.bandits.linear:LinearBandit",
+    "LipschitzBandit-v0": "rewardsmith.envs.bandits.lipschitz:LipschitzBandit",
     "TallyingBandit-v0": "rewardsmith.envs.bandits.tallying:TallyingBandit",
     "CascadingBandit-v0": "rewardsmith.envs.bandits.cascading_bandit:CascadingBandit",
     "CascadingMDP-v0": "rewardsmith.envs.bandits.cascading_mdp:CascadingMDP",
+    "KnapsackBandit-v0": "rewardsmith.envs.bandits.knapsack:KnapsackBandit",
 }
 
 

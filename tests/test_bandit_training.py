@@ -94,6 +94,12 @@ def test_what_cannot_be_played_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_task_whose_episodes_end_is_refused(tmp_path: Path) -> None:
+    config = compose(["env=deep_sea", "reward=sparse", "agent=ucb1", "total_steps=50"])
+    with pytest.raises(ConfigError, match="ended after 10 rounds"):
+        train(config, RunFolder(tmp_path))
+
+
 def test_a_bandit_run_is_not_evaluated_again(tmp_path: Path) -> None:
     train(compose([*SMALL, "agent=ucb1"]), RunFolder(tmp_path))
     with pytest.raises(ConfigError, match="judged while it learns"):

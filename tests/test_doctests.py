@@ -8,12 +8,13 @@ import pkgutil
 
 import pytest
 
+import rewardsmith.agents
 import rewardsmith.envs
 import rewardsmith.rewards
 
 MODULES = [
     module.name
-    for package in (rewardsmith.envs, rewardsmith.rewards)
+    for package in (rewardsmith.agents, rewardsmith.envs, rewardsmith.rewards)
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 

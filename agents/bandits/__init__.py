@@ -27,6 +27,8 @@ AGENTS: dict[str, str] = {
     "exp3": f"{_HERE}.hedge:Exp3",
     "lin_ucb": f"{_HERE}.linear:LinUCB",
     "linear_thompson": f"{_HERE}.linear:LinearThompson",
+    "fixed_discretisation": f"{_HERE}.zooming:FixedDiscretisation",
+    "zooming": f"{_HERE}.zooming:Zooming",
     "tallying_elimination": f"{_HERE}.tallying:TallyingElimination",
 }
 """Name of an algorithm -> "module:Class", imported when asked for."""

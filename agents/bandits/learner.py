@@ -22,6 +22,7 @@ from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import Tracker
 from rewardsmith.envs.card import EnvCard
+from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.rewards.config import build_design
 from rewardsmith.rewards.wrappers import VectorRewardWrapper
@@ -97,7 +98,12 @@ def train_bandit(
     try:
         while ledger.round < rounds:
             action = agent.act(observation)
-            following, reward, _, _, info = env.step(action)
+            following, reward, terminated, _, info = env.step(action)
+            if terminated.any():
+                raise ConfigError(
+                    f"an episode of {config['env']['id']} ended after {ledger.round + 1} rounds; a "
+                    "bandit agent plays one endless episode, so choose another task"
+                )
             agent.learn(observation, action, reward, info)
             observation = following
             ledger.add(reward, info)
