@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.files import write_atomically
+from rewardsmith.agents.progress import Interrupted, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.train import check, identity, train
 from rewardsmith.envs.errors import ConfigError, RewardsmithError, unknown
@@ -92,7 +94,7 @@ def run_cells(cells: Sequence[Cell], n_jobs: int) -> dict[str, str]:
 
     unfinished = [cell for cell in cells if not cell.folder.is_finished()]
     outcomes = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
-        delayed(_run_cell)(cell) for cell in unfinished
+        delayed(_run_cell)(cell, os.getpid()) for cell in unfinished
     )
     return {name: error for name, error in outcomes if error is not None}
 
@@ -110,9 +112,13 @@ def save_settings(settings: Mapping[str, Any], root: Path) -> None:
     write_atomically(root / "compare.yaml", yaml.safe_dump(kept, sort_keys=False).encode())
 
 
-def _run_cell(cell: Cell) -> tuple[str, str | None]:
+def _run_cell(cell: Cell, master: int) -> tuple[str, str | None]:
+    stop = StopRequest(master)
     try:
-        train(cell.config, cell.folder, catch_signals=True)
+        with stop.catching_signals():
+            train(cell.config, cell.folder, stop=stop)
+    except Interrupted:
+        raise KeyboardInterrupt from None  # whoever stops one run means them all
     except Exception as error:
         return cell.name, f"{type(error).__name__}: {error}"
     return cell.name, None

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rewardsmith.agents.compare import Cell, plan, run_cells, save_settings
 from rewardsmith.agents.configs import PACKAGE, plain, preflight, with_reward_files
+from rewardsmith.agents.progress import StopRequest
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.envs.errors import RewardsmithError
 
@@ -81,7 +82,9 @@ def _train(config: DictConfig) -> int:
         def report(step: int, metrics: Mapping[str, float]) -> None:
             progress.update(bar, completed=step, note=_note(metrics))
 
-        result = run(settings, folder, progress=report, catch_signals=True)
+        stop = StopRequest()
+        with stop.catching_signals():
+            result = run(settings, folder, progress=report, stop=stop)
         progress.update(bar, completed=settings["total_steps"])
     if was_finished:
         console.print(f"{folder.path} was finished already; nothing was trained.")

@@ -30,7 +30,7 @@ def train(
     folder: RunFolder,
     *,
     progress: Progress = lambda step, metrics: None,
-    catch_signals: bool = False,
+    stop: StopRequest | None = None,
 ) -> dict[str, Any]:
     """Trains one agent, or continues or skips a run that is already there.
 
@@ -38,7 +38,7 @@ def train(
         config: The resolved `train` configuration.
         folder: Where the run lives; the same folder and configuration resume it.
         progress: Called while training with the step and the latest evaluation.
-        catch_signals: Let SIGINT and SIGTERM stop the run at a checkpoint.
+        stop: Tells when to stop at a checkpoint; by default never.
 
     Returns:
         The run's result: the final evaluation, episode by episode.
@@ -52,12 +52,9 @@ def train(
         if folder.is_finished():
             return folder.result()
         started, steps = time.monotonic(), int(config["total_steps"])
-        stop = StopRequest()
-        if catch_signals:
-            stop.catch_signals()
         tracker = make_tracker(config["tracker"], folder.path, config)
         try:
-            result = _learner(config)(config, folder, tracker, stop, progress)
+            result = _learner(config)(config, folder, tracker, stop or StopRequest(), progress)
         except Interrupted:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ import yaml
 from rewardsmith.agents.cli import main
 from rewardsmith.agents.compare import plan, run_cells
 from rewardsmith.agents.configs import choices, compose
+from rewardsmith.agents.progress import StopRequest
 from rewardsmith.envs import ConfigError
 
 SETTINGS: dict[str, Any] = {
@@ -102,6 +103,17 @@ def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, small_run: lis
     assert list(errors) == ["key_door/sparse/seed_0"]
     assert "another configuration" in errors["key_door/sparse/seed_0"]
     assert cells[1].folder.is_finished()
+
+
+def test_stopping_one_run_stops_the_comparison(
+    tmp_path: Path, small_run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = plan(SETTINGS | {"seeds": 1}, small_run[2:], tmp_path)
+    monkeypatch.setattr(StopRequest, "is_asked", lambda self: True)
+    with pytest.raises(KeyboardInterrupt):
+        run_cells(cells, 1)
+    assert cells[0].folder.status()["state"] == "interrupted"
+    assert cells[1].folder.status() == {}
 
 
 def test_the_command_compares_reports_and_resumes(tmp_path: Path) -> None:

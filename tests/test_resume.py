@@ -16,7 +16,7 @@ import pytest
 from rewardsmith.agents import checkpoint
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.files import read_sealed, write_atomically, write_sealed
-from rewardsmith.agents.progress import Interrupted
+from rewardsmith.agents.progress import Interrupted, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.sb3.supervisor import Supervisor
 from rewardsmith.agents.train import train
@@ -117,17 +117,26 @@ def test_mujoco_task_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_sigterm_leaves_a_checkpoint(tmp_path: Path) -> None:
-    config = stateful_config(tmp_path)
+    config, stop = stateful_config(tmp_path), StopRequest()
     whole = train(config, RunFolder(tmp_path / "whole"))
-    with pytest.raises(Interrupted, match="continues from there"):
+    with stop.catching_signals(), pytest.raises(Interrupted, match="continues from there"):
         train(
             config,
             RunFolder(tmp_path / "stopped"),
-            catch_signals=True,
+            stop=stop,
             progress=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM),
         )
     assert RunFolder(tmp_path / "stopped").status()["state"] == "interrupted"
     assert train(config, RunFolder(tmp_path / "stopped")) == whole
+
+
+def test_a_worker_stops_when_its_master_is_gone_and_others_do_not() -> None:
+    assert not StopRequest().is_asked()
+    assert not StopRequest(os.getpid()).is_asked()
+    assert not StopRequest(os.getppid()).is_asked()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert StopRequest(gone.pid).is_asked()
 
 
 def test_kill_9_of_a_comparison(tmp_path: Path) -> None:
