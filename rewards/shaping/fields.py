@@ -9,7 +9,7 @@ import numpy as np
 
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.stateful import FloatArray
-from rewardsmith.rewards.component import Quantity, Term
+from rewardsmith.rewards.component import Component, Quantity, Term
 from rewardsmith.rewards.transition import Transition
 
 
@@ -55,7 +55,31 @@ class GoalBonus(Term):
 
 
 @dataclass
-class FieldReward(Term):
+class ScaledField(Component):
+    """The part shared by everything that is scale * a named quantity.
+
+    Args:
+        field: Name of an observation field or fact; of several parts the norm counts.
+        scale: Factor.
+
+    Raises:
+        ConfigError: If the task has no such field.
+    """
+
+    field: str
+    scale: float = 1.0
+    _field: Quantity = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._field = Quantity(self.field)
+
+    def bind(self, card: EnvCard) -> None:
+        """Looks the field up on the card."""
+        self._field.bind(card)
+
+
+@dataclass
+class FieldReward(ScaledField, Term):
     """r = scale * field, read at the successor.
 
     Use it for a reward that the task reports as a fact, such as the score of a judge or
@@ -77,24 +101,13 @@ class FieldReward(Term):
         array([ 0.4, -0.1])
     """
 
-    field: str
-    scale: float = 1.0
-    _field: Quantity = dataclasses.field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._field = Quantity(self.field)
-
-    def bind(self, card: EnvCard) -> None:
-        """Looks the field up on the card."""
-        self._field.bind(card)
-
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay, float64 (n,)."""
         return self.scale * self._field.scalar(transition.after)
 
 
 @dataclass
-class FieldChange(FieldReward):
+class FieldChange(ScaledField, Term):
     """r = scale * (field at s' - field at s): pays a rise of the field, charges a fall.
 
     Undiscounted, an episode's pay telescopes to scale * (field at the end - at the start),

@@ -13,6 +13,7 @@ from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.rewards.component import Component, Quantity
+from rewardsmith.rewards.shaping.fields import ScaledField
 from rewardsmith.rewards.shaping.potential import DynamicPotential, Potential
 from rewardsmith.rewards.shaping.separation import Separation, check_scale, difference, norm
 from rewardsmith.rewards.transition import State
@@ -42,7 +43,7 @@ class NegativeDistance(Separation, Potential):
 
 
 @dataclass
-class FieldPotential(Potential):
+class FieldPotential(ScaledField, Potential):
     """Phi(s) = scale * field.
 
     Args:
@@ -56,17 +57,6 @@ class FieldPotential(Potential):
         >>> potential(State(np.array([[3.0]]), {}, 1))
         array([1.5])
     """
-
-    field: str
-    scale: float = 1.0
-    _field: Quantity = dataclasses.field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._field = Quantity(self.field)
-
-    def bind(self, card: EnvCard) -> None:
-        """Looks the field up on the card."""
-        self._field.bind(card)
 
     def __call__(self, state: State) -> FloatArray:
         """Returns the potential, float64 (n,)."""
