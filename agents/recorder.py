@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -58,23 +59,13 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
     def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Steps the environment and adds to the running sums."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        self._add("task_return", info["task_reward"])
-        self._add("designed_return", self._discount * reward)
+        add_pay(self._sums, self._discount * reward, info)
         self._discount *= self.gamma
-        for name, value in info["reward_terms"].items():
-            if name[0] != "_":
-                self._add(f"term/{name}", value)
         self._length += 1
         done = terminated | truncated
         if np.count_nonzero(done):
             self._finish(done, info)
         return observation, reward, terminated, truncated, info
-
-    def _add(self, name: str, value: FloatArray) -> None:
-        if name in self._sums:
-            self._sums[name] += value
-        else:
-            self._sums[name] = np.array(value, dtype=np.float64)
 
     def _finish(self, done: BoolArray, info: dict[str, Any]) -> None:
         success = info.get("final_info", {}).get("success")
@@ -89,6 +80,23 @@ class EpisodeRecorder(gym.vector.VectorWrapper, Stateful):
             total[rows] = 0.0
         self._length[rows] = 0.0
         self._discount[rows] = 1.0
+
+
+def add_pay(sums: dict[str, FloatArray], designed: FloatArray, info: Mapping[str, Any]) -> None:
+    """Adds a step's task reward, designed pay and terms, each (n,), to sums by name."""
+    add(sums, "task_return", info["task_reward"])
+    add(sums, "designed_return", designed)
+    for name, value in info["reward_terms"].items():
+        if name[0] != "_":
+            add(sums, f"term/{name}", value)
+
+
+def add(sums: dict[str, FloatArray], name: str, value: Any) -> None:
+    """Adds `value` (n,) to the sum called `name`, which begins with it."""
+    if name in sums:
+        sums[name] += value
+    else:
+        sums[name] = np.array(value, dtype=np.float64)
 
 
 def means(episodes: list[dict[str, float]]) -> dict[str, float]:

@@ -178,19 +178,5 @@ def _true_successor(
     return put(observation, rows, final_rows), merge_info(info, info["final_info"], done)
 
 
-def _with_pay(info: Mapping[str, Any], reward: FloatArray, payment: Payment) -> dict[str, Any]:
-    every = np.ones(len(reward), dtype=np.bool_)
-    terms: dict[str, Any] = {}
-    for name, value in payment.parts.items():
-        terms[name], terms[f"_{name}"] = value, every
-    return {
-        **info,
-        "task_reward": reward,
-        "_task_reward": every,
-        "reward_terms": terms,
-        "_reward_terms": every,
-    }
-
-
 def _row(parts: Mapping[str, FloatArray], row: int) -> dict[str, float]:
     return {name: float(value[row]) for name, value in parts.items()}

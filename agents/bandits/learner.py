@@ -18,6 +18,7 @@ from rewardsmith.agents.bandits.agent import BanditAgent, Problem
 from rewardsmith.agents.checkpoint import env_state, restore_env
 from rewardsmith.agents.files import read_sealed, write_sealed
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
+from rewardsmith.agents.recorder import add, add_pay
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import Tracker
@@ -45,26 +46,16 @@ class Ledger:
     def add(self, reward: FloatArray, info: Mapping[str, Any]) -> None:
         """Adds one round."""
         self.round += 1
-        self._add("task_return", info["task_reward"])
-        self._add("designed_return", reward)
+        add_pay(self.sums, reward, info)
         for name in ("success", "regret"):
             if name in info:
-                self._add(name, info[name])
-        for name, value in info["reward_terms"].items():
-            if name[0] != "_":
-                self._add(f"term/{name}", value)
+                add(self.sums, name, info[name])
 
     def columns(self) -> dict[str, FloatArray]:
         """Returns the sums so far; `success` as a share of the rounds."""
         played = max(self.round, 1)
         shown = {k: v / played if k == "success" else v for k, v in self.sums.items()}
         return {**shown, "length": np.full(len(self.sums["task_return"]), float(self.round))}
-
-    def _add(self, name: str, value: Any) -> None:
-        if name in self.sums:
-            self.sums[name] += value
-        else:
-            self.sums[name] = np.array(value, dtype=np.float64)
 
 
 def endless(env: Mapping[str, Any]) -> dict[str, Any]:
