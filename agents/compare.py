@@ -67,7 +67,10 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
     fixed = ("seed",) if settings.get("variants") else ("seed", "reward")
     if any(_key(o) in fixed for o in shared):
         raise ConfigError("compare takes designs=[...] and seeds=..., not reward= or seed=")
-    tasks = settings["tasks"] or {settings["env"]["name"]: []}
+    tasks = _named_overrides("tasks", settings["tasks"] or {settings["env"]["name"]: []})
+    n_jobs = settings["n_jobs"]
+    if not isinstance(n_jobs, int) or n_jobs == 0:
+        raise ConfigError(f"n_jobs must be a number of processes, or -1 for all, got {n_jobs!r}")
     cells = []
     for seed in seeds:
         for task, task_overrides in tasks.items():
@@ -127,7 +130,7 @@ def _run_cell(cell: Cell, master: int) -> tuple[str, str | None]:
 def _designs(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns what is compared: overrides of `train` by name."""
     if settings.get("variants"):
-        return {str(name): list(o) for name, o in settings["variants"].items()}
+        return _named_overrides("variants", settings["variants"])
     chosen = settings["designs"]
     if not isinstance(chosen, list) or not chosen:
         raise ConfigError(f"designs must be a list such as [sparse,potential], got {chosen!r}")
@@ -137,8 +140,19 @@ def _designs(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     return designs
 
 
+def _named_overrides(key: str, value: Any) -> dict[str, list[str]]:
+    """Returns a mapping from names to overrides, or says what it should look like."""
+    if not isinstance(value, Mapping) or not all(isinstance(o, list) for o in value.values()):
+        raise ConfigError(
+            f"{key} must map names to lists of overrides, such as "
+            f'{key}={{first: ["agent=ppo"]}}, got {value!r}'
+        )
+    return {str(name): [str(o) for o in overrides] for name, overrides in value.items()}
+
+
 def _seeds(seeds: Any) -> list[int]:
-    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    counted = range(seeds) if isinstance(seeds, int) else seeds
+    listed = list(counted) if isinstance(counted, range | list) else []
     whole = all(isinstance(seed, int) and seed >= 0 for seed in listed)
     if not listed or not whole or len(set(listed)) < len(listed):
         raise ConfigError(

@@ -106,15 +106,19 @@ def _composed(job: str, overrides: list[str]) -> Any:
             raise ConfigError(str(error).partition("\nSee https")[0]) from None
         full_key = str(cause.full_key)
         parent, _, key = full_key.rpartition(".")
-        # A mapping given whole (tasks={a: ...}) names a key above the unknown one.
-        others = [o for o in overrides if not full_key.startswith(o.lstrip("+~").partition("=")[0])]
-        base = hydra.compose(job, others)
+        base = _composed(job, [o for o in overrides if not _gives(o, full_key)])
         siblings = OmegaConf.select(base, parent) if parent else base
         known = list(siblings) if isinstance(siblings, DictConfig) else []
         raise ConfigError(
             f"{unknown('key', key, map(str, known), where=parent or job)} A key that is not there "
             f"yet is added with a plus sign: +{full_key}=..."
         ) from None
+
+
+def _gives(override: str, full_key: str) -> bool:
+    """Tells whether an override sets the key, or a mapping (tasks={a: ...}) that holds it."""
+    key = override.lstrip("+~").partition("=")[0]
+    return key == full_key or (key not in GROUPS and full_key.startswith(f"{key}."))
 
 
 def plain(config: Any) -> dict[str, Any]:

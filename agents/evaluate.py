@@ -45,8 +45,9 @@ def evaluate_run(
             f"{folder.path} has no trained agent yet (model.zip is missing); finish "
             "the run with the command that started it"
         )
-    if episodes < 1:
-        raise ConfigError(f"episodes must be at least 1, got {episodes}")
+    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
     model = algorithm(config["agent"]["algorithm"]).load(folder.model, device="cpu")
 
     def policy(observation: Any) -> Any:

@@ -62,6 +62,7 @@ def test_agents_are_compared_by_regret(tmp_path: Path) -> None:
         "seeds": 5,
         "tasks": {},
         "env": {"name": "bernoulli_bandit"},
+        "n_jobs": 1,
     }
     cells = plan(settings, SMALL, tmp_path)
     save_settings(settings, tmp_path)

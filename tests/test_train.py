@@ -150,6 +150,23 @@ def test_tensorboard_and_offline_wandb_write_into_the_run(
         assert list(folder.glob(pattern)), tracker
 
 
+@pytest.mark.parametrize("setting", ["learning_rate=fast", "n_steps=many"])
+def test_a_setting_the_algorithm_refuses_is_named(setting: str, tmp_path: Path) -> None:
+    config = compose(["reward=sparse", f"agent.settings.{setting}"])
+    with pytest.raises(ConfigError, match=setting.partition("=")[2]):
+        train(config, RunFolder(tmp_path))
+
+
+@pytest.mark.parametrize("wrong", [{"episodes": "x"}, {"episodes": 0}, {"seed": -1}])
+def test_evaluating_with_a_wrong_number_is_refused(
+    wrong: dict[str, Any], small_config: dict[str, Any], tmp_path: Path
+) -> None:
+    train(small_config, RunFolder(tmp_path))
+    settings: dict[str, Any] = {"episodes": 1, "seed": 0, "deterministic": True, "video": False}
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be a whole number"):
+        evaluate_run(RunFolder(tmp_path), **settings | wrong)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -67,6 +67,9 @@ def build_model(
         env: Where it learns.
         seed: Seeds numpy, torch, the action space and the environment.
         device: "cpu", "cuda" or "auto".
+
+    Raises:
+        ConfigError: If the algorithm refuses its settings.
     """
     check_settings(name, settings, env.action_space)
     arguments = dict(settings)
@@ -78,4 +81,7 @@ def build_model(
         size = env.action_space.shape or (1,)
         arguments["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, float(noise)))
     arguments.setdefault("policy", "MlpPolicy")
-    return algorithm(name)(env=env, seed=seed, device=device, verbose=0, **arguments)
+    try:
+        return algorithm(name)(env=env, seed=seed, device=device, verbose=0, **arguments)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ConfigError(f"agent.settings {dict(settings)} do not suit {name}: {error}") from error
