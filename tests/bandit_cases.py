@@ -8,6 +8,7 @@ from rewardsmith.agents.bandits.agent import BanditAgent, Problem
 from rewardsmith.envs import BatchEnv, EnvCard
 from rewardsmith.envs.bandits.adversarial import AdversarialBandit
 from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
+from rewardsmith.envs.bandits.cascading_bandit import CascadingBandit
 from rewardsmith.envs.bandits.gaussian import GaussianBandit
 from rewardsmith.envs.bandits.linear import LinearBandit
 from rewardsmith.envs.bandits.tallying import TallyingBandit
@@ -31,6 +32,8 @@ def task(agent: str, n: int, horizon: int) -> BatchEnv:
         return GaussianBandit(n, arms=4, time_limit=None)
     if agent == "tallying_elimination":
         return TallyingBandit(n, time_limit=None)
+    if agent in ("cascade_ucb1", "cascade_kl_ucb"):
+        return CascadingBandit(n, items=5, time_limit=None)
     return BernoulliBandit(n, arms=4, time_limit=None)
 
 

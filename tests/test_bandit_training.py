@@ -81,7 +81,7 @@ def test_every_agent_has_a_configuration(name: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["agent=ucb1", "env=point_maze"], "needs one of K arms"),
+        (["agent=ucb1", "env=point_maze"], "plays one of K arms"),
         (["agent=hedge", "env=bernoulli_bandit"], "rewards"),
         (["agent=ucb1", "+agent.settings.scael=2"], "unknown setting 'scael'.*'scale'"),
         (["agent=ucb1", "agent.algorithm=ucb2"], "unknown algorithm 'ucb2'.*'ucb1'"),

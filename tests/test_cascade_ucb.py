@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from rewardsmith.agents.bandits.cascade_ucb import (
-    CascadeIndexAgent,
-    CascadeKLUCB,
-    CascadeUCB1,
-    cascade_problem,
-)
+from rewardsmith.agents.bandits.agent import Problem
+from rewardsmith.agents.bandits.cascade_ucb import CascadeIndexAgent, CascadeKLUCB, CascadeUCB1
+from rewardsmith.agents.bandits.index import UCB1
 from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
 from rewardsmith.envs.bandits.cascading_bandit import CascadingBandit
 from rewardsmith.envs.errors import ConfigError
@@ -24,7 +21,7 @@ NOTHING = np.zeros((1, 1))
 def play(agent: CascadeIndexAgent, rounds: int, n: int = 20, seed: int = 0) -> FloatArray:
     """Returns the regret of every round and run, (T, n)."""
     env = CascadingBandit(n, attraction=ATTRACTION, time_limit=None)
-    agent.begin(cascade_problem(env, rounds), seed)
+    agent.begin(Problem.of(env, rounds), seed)
     observation, _ = env.reset(seed=seed)
     regret = np.empty((rounds, n))
     for t in range(rounds):
@@ -37,7 +34,7 @@ def play(agent: CascadeIndexAgent, rounds: int, n: int = 20, seed: int = 0) -> F
 
 def begun(agent: CascadeIndexAgent, n: int = 1, items: int = 4) -> CascadeIndexAgent:
     """Begins an agent that shows 3 of 4 items."""
-    agent.begin(cascade_problem(CascadingBandit(n, items=items), 100), 0)
+    agent.begin(Problem.of(CascadingBandit(n, items=items), 100), 0)
     return agent
 
 
@@ -107,9 +104,9 @@ def test_equal_seeds_play_equally_and_a_saved_agent_goes_on(make: type[CascadeIn
 
 
 def test_wrong_use_is_explained() -> None:
-    with pytest.raises(ConfigError, match=r"BernoulliBandit-v0 has Discrete\(10\); use an"):
-        cascade_problem(BernoulliBandit(), 10)
+    with pytest.raises(ConfigError, match="CascadeUCB1 plays a list of items at a time"):
+        CascadeUCB1().begin(Problem.of(BernoulliBandit(), 10), 0)
+    with pytest.raises(ConfigError, match="UCB1 plays one arm at a time"):
+        UCB1().begin(Problem.of(CascadingBandit(), 10), 0)
     with pytest.raises(ConfigError, match="horizon must be at least 1 round, got 0"):
-        cascade_problem(CascadingBandit(), 0)
-    with pytest.raises(ConfigError, match="the number of items, 4, got 5"):
-        begun(CascadeUCB1(list_length=5))
+        Problem.of(CascadingBandit(), 0)

@@ -29,6 +29,8 @@ AGENTS: dict[str, str] = {
     "linear_thompson": f"{_HERE}.linear:LinearThompson",
     "fixed_discretisation": f"{_HERE}.zooming:FixedDiscretisation",
     "zooming": f"{_HERE}.zooming:Zooming",
+    "cascade_ucb1": f"{_HERE}.cascade_ucb:CascadeUCB1",
+    "cascade_kl_ucb": f"{_HERE}.cascade_ucb:CascadeKLUCB",
     "tallying_elimination": f"{_HERE}.tallying:TallyingElimination",
 }
 """Name of an algorithm -> "module:Class", imported when asked for."""

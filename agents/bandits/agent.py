@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -21,32 +21,36 @@ class Problem:
 
     Attributes:
         n: Number of independent runs, played side by side.
-        arms: Number of actions K.
+        arms: Number of arms K, or of items to choose from at every place of a list.
         horizon: Number of rounds T.
         card: The task's card.
+        places: Length m of the list that is one action; None where an action is one arm.
     """
 
     n: int
     arms: int
     horizon: int
     card: EnvCard
+    places: int | None = None
 
     @classmethod
     def of(cls, env: gym.vector.VectorEnv[Any, Any, Any], horizon: int) -> Problem:
-        """Reads the problem off an environment with discrete actions.
+        """Reads the problem off an environment with `Discrete(K)` or `MultiDiscrete([K] * m)`.
 
         Raises:
-            ConfigError: If the actions are not discrete or the horizon is below 1.
+            ConfigError: If the actions are of another kind or the horizon is below 1.
         """
         space, card = env.single_action_space, EnvCard.of(env)
-        if not isinstance(space, gym.spaces.Discrete):
-            raise ConfigError(
-                f"a bandit agent needs one of K arms as its action, {card.id} has {space}; use an "
-                "environment with discrete actions"
-            )
         if horizon < 1:
             raise ConfigError(f"the horizon must be at least 1 round, got {horizon}")
-        return cls(env.num_envs, int(space.n), horizon, card)
+        if isinstance(space, gym.spaces.Discrete):
+            return cls(env.num_envs, int(space.n), horizon, card)
+        if isinstance(space, gym.spaces.MultiDiscrete) and len(set(space.nvec.tolist())) == 1:
+            return cls(env.num_envs, int(space.nvec[0]), horizon, card, len(space.nvec))
+        raise ConfigError(
+            f"a bandit agent plays one of K arms, Discrete(K), or a list of m of them, "
+            f"MultiDiscrete([K] * m); {card.id} has {space}"
+        )
 
 
 class BanditAgent(Stateful, ABC):
@@ -58,6 +62,8 @@ class BanditAgent(Stateful, ABC):
 
     problem: Problem
     random: np.random.Generator
+    plays_lists: ClassVar[bool] = False
+    """Whether an action is a list of m items, int64 (n, m), instead of an arm (n,)."""
 
     def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for round 0.
@@ -65,12 +71,18 @@ class BanditAgent(Stateful, ABC):
         Raises:
             ConfigError: If the agent cannot play this problem; names what is missing.
         """
+        if self.plays_lists != (problem.places is not None):
+            name, kind = type(self).__name__, ("one arm", "a list of items")
+            raise ConfigError(
+                f"{name} plays {kind[self.plays_lists]} at a time, {problem.card.id} takes "
+                f"{kind[not self.plays_lists]}; choose another agent or environment"
+            )
         self.problem = problem
         self.random = np.random.default_rng(seed)
 
     @abstractmethod
     def act(self, observation: np.ndarray) -> IntArray:
-        """Returns the arm of every run, int64 (n,)."""
+        """Returns the arm of every run, int64 (n,), or its list (n, m)."""
 
     @abstractmethod
     def learn(
@@ -80,7 +92,7 @@ class BanditAgent(Stateful, ABC):
 
         Args:
             observation: What `act` saw, (n, ...).
-            action: The arms played, (n,).
+            action: The arms or lists played, (n,) or (n, m).
             reward: What they paid, (n,).
             info: Facts of the round, in Gymnasium's vector form. Agents for full feedback
                 read `rewards` (n, K) there, what every arm would have paid.

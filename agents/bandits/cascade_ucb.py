@@ -7,40 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from rewardsmith.agents.bandits.agent import BanditAgent, Problem
 from rewardsmith.agents.bandits.cascading import clicked
 from rewardsmith.agents.bandits.divergence import bernoulli_upper
 from rewardsmith.envs.bandits.cascade import without_repeats
-from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 UNSEEN = 1e9
 """Index of an item that was never observed, above all others."""
-
-
-def cascade_problem(env: gym.vector.VectorEnv[Any, Any, Any], horizon: int) -> Problem:
-    """Reads a problem whose arms are the items off an environment that is shown lists.
-
-    Args:
-        env: Its actions are `MultiDiscrete([N] * m)`, such as `CascadingBandit-v0`.
-        horizon: Number of rounds T, at least 1.
-
-    Raises:
-        ConfigError: If the actions are not lists of items or the horizon is below 1.
-    """
-    space, card = env.single_action_space, EnvCard.of(env)
-    if not isinstance(space, gym.spaces.MultiDiscrete) or len(set(space.nvec.tolist())) != 1:
-        raise ConfigError(
-            f"a cascade agent shows lists of N items, {card.id} has {space}; use an environment "
-            "with MultiDiscrete([N] * m) actions"
-        )
-    if horizon < 1:
-        raise ConfigError(f"the horizon must be at least 1 round, got {horizon}")
-    return Problem(env.num_envs, int(space.nvec[0]), horizon, card)
 
 
 @dataclass
@@ -51,24 +28,22 @@ class CascadeIndexAgent(BanditAgent):
     not attractive. Items never observed come first, in random order. Made for items that all
     pay alike when clicked.
 
-    Args:
-        list_length: m, 1 to N.
     """
 
-    list_length: int = 3
+    plays_lists = True
     state_names = ("round", "observed", "attracted", "random")
 
     def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for round 0.
 
         Raises:
-            ConfigError: If there are fewer items than places on the list.
+            ConfigError: If the environment is shown no lists, or does not tell what was clicked.
         """
         super().begin(problem, seed)
-        if not 1 <= self.list_length <= problem.arms:
+        if not problem.card.is_fact("position"):
             raise ConfigError(
-                f"list_length must be from 1 to the number of items, {problem.arms}, got "
-                f"{self.list_length}"
+                f"{type(self).__name__} learns from the fact 'position', which {problem.card.id} "
+                "does not tell; use a cascading environment"
             )
         self.round = 0
         self.observed = np.zeros((problem.n, problem.arms))
@@ -81,7 +56,7 @@ class CascadeIndexAgent(BanditAgent):
         new = self.observed == 0
         if new.any():
             index = np.where(new, UNSEEN + self.random.random(index.shape), index)
-        return np.argsort(-index, axis=1, kind="stable")[:, : self.list_length]
+        return np.argsort(-index, axis=1, kind="stable")[:, : self.problem.places]
 
     def learn(
         self, observation: np.ndarray, action: IntArray, reward: FloatArray, info: Mapping[str, Any]
@@ -96,7 +71,7 @@ class CascadeIndexAgent(BanditAgent):
         """
         items = self.problem.arms
         shown = without_repeats(action, items)
-        place = np.arange(self.list_length)
+        place = np.arange(shown.shape[1])
         run, slot = np.nonzero((place <= info["position"][:, None]) & (shown < items))
         self.observed[run, shown[run, slot]] += 1
         item = clicked(shown, info["position"], items)
@@ -114,8 +89,6 @@ class CascadeUCB1(CascadeIndexAgent):
 
     Regret O(sum over suboptimal items of log T / gap).
 
-    Args: see `CascadeIndexAgent`.
-
     Kveton, Szepesvari, Wen and Ashkan 2015, Cascading Bandits, arXiv 1502.02763, algorithm 1.
     """
 
@@ -127,8 +100,6 @@ class CascadeKLUCB(CascadeIndexAgent):
     """Index of item a after t rounds: the largest q <= 1 that its observations allow.
 
     n(a) kl(qhat(a), q) <= log t + 3 log log t, with kl the Bernoulli divergence.
-
-    Args: see `CascadeIndexAgent`.
 
     Kveton, Szepesvari, Wen and Ashkan 2015, Cascading Bandits, arXiv 1502.02763, algorithm 1.
     """

@@ -22,7 +22,7 @@ class History:
         rounds: Rounds played at the checkpoints, (C,).
         regret: Sum of the fact `regret` up to each of them, (C, n).
         reward: Sum of the rewards up to each of them, (C, n).
-        pulls: How often every arm was played over all rounds, (n, K).
+        pulls: Rounds in which every arm was played, or was on the list, (n, K).
     """
 
     rounds: IntArray
@@ -91,7 +91,7 @@ def play(
         observation = following
         regret += info["regret"]
         reward += paid
-        pulls[first + action] += 1
+        pulls[first[:, None] + action.reshape(problem.n, -1)] += 1
         if round_ == rounds[len(kept)]:
             kept.append((regret.copy(), reward.copy()))
         if round_ < horizon and (terminated | truncated).any():
