@@ -1,4 +1,4 @@
-"""`Step`, `Episode`, `Group`: finished trajectories, for rewards that need to know the end."""
+"""`TokenSpan`, `Step`, `Episode`, `Group`: finished trajectories, for rewards that need to know the end."""
 
 from __future__ import annotations
 
@@ -10,27 +10,48 @@ from typing import Any
 import numpy as np
 
 from rewardsmith.envs.errors import EnvError
-from rewardsmith.envs.stateful import FloatArray
+from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.stream import vectorise_infos
 from rewardsmith.rewards.transition import Transition, stack
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSpan:
+    """The tokens of one turn, as a language model read and wrote them.
+
+    Attributes:
+        context: Ids that came before the turn and since the last one: the prompt, what a tool
+            said, the template's marks. int64 (C,). Never trained on.
+        ids: Ids the policy wrote, int64 (L,).
+        logprobs: Log-probability of each when it was drawn, in nats, float64 (L,).
+        entropies: Entropy of the distribution each was drawn from, in nats, float64 (L,); None
+            where nobody asked.
+    """
+
+    context: IntArray
+    ids: IntArray
+    logprobs: FloatArray
+    entropies: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one environment.
+    """One step of one environment; for text, one turn.
 
     Attributes:
         observation: What the agent saw.
         action: What it did.
         reward: The environment's own reward.
         info: Facts at the successor.
+        tokens: The turn's tokens, where a language model took it.
     """
 
     observation: Any
     action: Any
     reward: float
     info: Mapping[str, Any] = field(default_factory=dict)
+    tokens: TokenSpan | None = None
 
 
 @dataclass(frozen=True, slots=True)
