@@ -18,7 +18,7 @@ from rewardsmith.envs.streams import Streams
 Info = dict[str, Any]
 
 
-class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Stateful):
+class BatchEnv(gym.vector.VectorEnv[Any, Any, np.ndarray], Stateful):
     """`n` copies of one task, stepped together as numpy arrays.
 
     Row i seeded with s behaves exactly as a batch of one seeded with s: each row draws
@@ -32,7 +32,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         num_envs: Number of rows n.
         time_limit: Steps after which an episode is truncated; None never truncates.
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value as a string.
-        render_mode: "rgb_array" or None.
+        render_mode: "rgb_array" or None; text tasks have "ansi" instead.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
@@ -50,8 +50,9 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             raise EnvError(f"num_envs must be a whole number of at least 1, got {num_envs}")
         if time_limit is not None and time_limit < 1:
             raise EnvError(f"time_limit must be at least 1 step or null, got {time_limit}")
-        if render_mode not in (None, "rgb_array"):
-            raise EnvError(f"render_mode must be 'rgb_array' or None, got {render_mode!r}")
+        modes = type(self).metadata["render_modes"]
+        if render_mode not in (None, *modes):
+            raise EnvError(f"render_mode must be {modes[0]!r} or None, got {render_mode!r}")
         self.num_envs = num_envs
         self.time_limit = time_limit
         self.autoreset_mode = _mode(autoreset_mode)
@@ -77,18 +78,18 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         """Puts `rows` into a start state, drawing from `self.streams` for those rows only."""
 
     @abstractmethod
-    def _advance(self, action: np.ndarray) -> tuple[FloatArray, BoolArray]:
+    def _advance(self, action: Any) -> tuple[FloatArray, BoolArray]:
         """Moves every row by one step; returns reward and terminated, each of shape (n,)."""
 
     @abstractmethod
-    def _observe(self) -> np.ndarray:
+    def _observe(self) -> Any:
         """Returns the observation of every row as a fresh array of shape (n, ...)."""
 
     @abstractmethod
     def _facts(self) -> Info:
         """Returns the card's facts, "success" among them, as fresh arrays of shape (n, ...)."""
 
-    def _draw(self, row: int) -> np.ndarray:
+    def _draw(self, row: int) -> Any:
         """Returns a picture of one row, uint8 of shape (height, width, 3)."""
         raise EnvError(f"{type(self).__name__} has no picture")
 
@@ -99,7 +100,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         *,
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, Info]:
+    ) -> tuple[Any, Info]:
         """Starts new episodes, in all rows or where `options["reset_mask"]` (n,) is true.
 
         An integer seed s gives row i the seed s + i, as in Gymnasium; without a seed the
@@ -111,9 +112,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         self._begin(rows)
         return self._observe(), self._masked(self._facts(), self._all if mask is None else mask)
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, FloatArray, BoolArray, BoolArray, Info]:
+    def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, Info]:
         """Steps every row; a finished row is reset as the autoreset mode says."""
         actions = self._checked(actions)
         if not self._seeded:
@@ -141,7 +140,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             "seeded": self._seeded,
         }
 
-    def restore(self, snapshot: dict[str, Any]) -> np.ndarray:
+    def restore(self, snapshot: dict[str, Any]) -> Any:
         """Puts a snapshot back, bit for bit; returns the observation at that point.
 
         Raises:
@@ -158,7 +157,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         self._seeded = snapshot["seeded"]
         return self._observe()
 
-    def render(self) -> tuple[np.ndarray, ...] | None:
+    def render(self) -> tuple[Any, ...] | None:
         """Returns a picture per row, or None without `render_mode="rgb_array"`."""
         if self.render_mode is None:
             return None
@@ -168,8 +167,8 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         return f"{type(self).__name__} x {self.num_envs} with {self.single_observation_space}"
 
     def _step_then_reset_next(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, FloatArray, BoolArray, BoolArray, Info]:
+        self, actions: Any
+    ) -> tuple[Any, FloatArray, BoolArray, BoolArray, Info]:
         finished = np.flatnonzero(self.done)
         counter = self.streams.counter.copy() if finished.size else None
         reward, terminated, truncated = self._advance_and_limit(actions)
@@ -182,7 +181,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
 
     def _reset_same_step(
         self, reward: FloatArray, terminated: BoolArray, truncated: BoolArray
-    ) -> tuple[np.ndarray, FloatArray, BoolArray, BoolArray, Info]:
+    ) -> tuple[Any, FloatArray, BoolArray, BoolArray, Info]:
         # The final observation and facts are right in every row, not in finished ones alone.
         finished = self.done
         final_observation, final_info = self._observe(), self._masked(self._facts(), finished)
@@ -195,7 +194,7 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         }
         return self._observe(), reward, terminated, truncated, info
 
-    def _advance_and_limit(self, actions: np.ndarray) -> tuple[FloatArray, BoolArray, BoolArray]:
+    def _advance_and_limit(self, actions: Any) -> tuple[FloatArray, BoolArray, BoolArray]:
         reward, terminated = self._advance(actions)
         self.elapsed += 1
         if self.time_limit is None:
@@ -244,7 +243,11 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
             )
         return mask
 
-    def _checked(self, actions: np.ndarray) -> np.ndarray:
+    def one(self, action: Any) -> Any:
+        """Returns the action of a single environment as that of a batch of one."""
+        return np.asarray(action)[None]
+
+    def _checked(self, actions: Any) -> Any:
         array = np.asarray(actions)
         if array.shape != self.action_space.shape:
             raise EnvError(f"actions must have shape {self.action_space.shape}, got {array.shape}")
@@ -269,12 +272,12 @@ class BatchEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray], Statefu
         return facts | {f"_{name}": mask for name in facts}
 
 
-class SingleEnv(gym.Env[np.ndarray, Any]):
+class SingleEnv(gym.Env[Any, Any]):
     """The single-environment view of a `BatchEnv`: a batch of one, without the leading axis.
 
     Args:
         batch: The `BatchEnv` class.
-        render_mode: "rgb_array" or None.
+        render_mode: As the batch class has it, or None.
         options: What the batch class takes.
     """
 
@@ -286,6 +289,7 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
         self.batch = batch(
             1, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **options
         )
+        self.metadata = type(self.batch).metadata
         self.render_mode = render_mode
         self.observation_space = self.batch.single_observation_space
         self.action_space = self.batch.single_action_space
@@ -297,15 +301,15 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, Info]:
+    ) -> tuple[Any, Info]:
         """Starts a new episode; returns the observation and the facts."""
         super().reset(seed=seed)
         observation, info = self.batch.reset(seed=seed)
         return observation[0], _first(info)
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, Info]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Info]:
         """Plays one step."""
-        observation, reward, terminated, truncated, info = self.batch.step(np.asarray(action)[None])
+        observation, reward, terminated, truncated, info = self.batch.step(self.batch.one(action))
         return (
             observation[0],
             float(reward[0]),
@@ -314,8 +318,8 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
             _first(info),
         )
 
-    def render(self) -> np.ndarray | None:
-        """Returns a picture, uint8 of shape (height, width, 3)."""
+    def render(self) -> Any:
+        """Returns a picture, uint8 of shape (height, width, 3), or a text."""
         frames = self.batch.render()
         return None if frames is None else frames[0]
 
@@ -323,9 +327,9 @@ class SingleEnv(gym.Env[np.ndarray, Any]):
         """Returns everything the next steps depend on."""
         return self.batch.snapshot()
 
-    def restore(self, snapshot: dict[str, Any]) -> np.ndarray:
+    def restore(self, snapshot: dict[str, Any]) -> Any:
         """Puts a snapshot back; returns the observation at that point."""
-        return np.asarray(self.batch.restore(snapshot)[0])
+        return self.batch.restore(snapshot)[0]
 
 
 def _mode(mode: AutoresetMode | str) -> AutoresetMode:

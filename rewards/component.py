@@ -39,6 +39,10 @@ class Component(Stateful, ABC):
 class Term(Component):
     """Pays each of `n` environments for one step."""
 
+    unscored: BoolArray | None = None
+    """Rows (n,) of the last call whose pay is not known, because a verifier or judge abstained
+    or failed; None where that cannot happen. They are paid 0."""
+
     @abstractmethod
     def __call__(self, transition: Transition) -> FloatArray:
         """Returns the pay as float64 of shape (n,)."""
@@ -50,7 +54,14 @@ class Term(Component):
         the step it belongs to; the others are replayed.
         """
         self.reset(np.ones(1, dtype=np.bool_))
-        return np.array([self(step)[0] for step in transitions], dtype=np.float64)
+        pay, unscored = np.zeros(len(transitions)), np.zeros(1, dtype=np.bool_)
+        for t, step in enumerate(transitions):
+            pay[t] = self(step)[0]
+            if self.unscored is not None:
+                unscored |= self.unscored
+        if self.unscored is not None:
+            self.unscored = unscored
+        return pay
 
 
 class Combiner(Component):

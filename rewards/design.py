@@ -24,10 +24,13 @@ class Payment:
         total: The reward the agent sees, float64 (n,).
         parts: The value of every term by name, before combining, each (n,). The parts of
             a nested design appear as "outer/inner".
+        unscored: Rows in which a verifier or judge abstained or failed, (n,); None where no
+            term can.
     """
 
     total: FloatArray
     parts: dict[str, FloatArray]
+    unscored: BoolArray | None = None
 
 
 @dataclass
@@ -132,15 +135,33 @@ class RewardDesign(Term):
                 paid[idle] = 0.0
         if np.count_nonzero(np.isfinite(total)) < transition.n:
             raise self._not_finite(parts, total)
-        return Payment(total, parts)
+        self.unscored = self._unscored()
+        return Payment(total, parts, self.unscored)
 
     def place(self, transitions: list[Transition]) -> FloatArray:
         """Returns the pay (T,) of one finished episode, each part on the step it belongs to."""
+        return self.settle(transitions).total
+
+    def settle(self, transitions: list[Transition]) -> Payment:
+        """Returns the pay (T,) of one finished episode and its parts (T,), as `place` has it.
+
+        `unscored` then holds one entry, for the episode.
+
+        Raises:
+            RewardError: If the pay is NaN or infinite.
+        """
         values = {name: term.place(transitions) for name, term in self._terms.items()}
         total = self.combine.place(values, transitions)
         for transform in self.transforms:
             total = transform.place(total, transitions)
-        return total
+        if not np.isfinite(total).all():
+            raise self._not_finite(values, total)
+        self.unscored = self._unscored()
+        return Payment(total, values, self.unscored)
+
+    def _unscored(self) -> BoolArray | None:
+        told = [term.unscored for term in self._terms.values() if term.unscored is not None]
+        return np.logical_or.reduce(told) if told else None
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of every part by its place in the design."""

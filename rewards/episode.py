@@ -1,4 +1,4 @@
-"""`TokenSpan`, `Step`, `Episode`, `Group`: finished trajectories, for rewards that need to know the end."""
+"""`Step`, `Episode`, `Group`: finished trajectories, for rewards that need to know the end."""
 
 from __future__ import annotations
 

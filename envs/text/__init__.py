@@ -1,0 +1,1 @@
+"""Tasks that are spoken: an agent writes messages, calls tools and answers."""
