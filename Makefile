@@ -36,7 +36,7 @@ benchmarks: .venv/dev           ## measures the races and writes docs/performanc
 	touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bridges,dev,docs,lora,text]"
 	touch $@
 
 clean:

@@ -27,10 +27,16 @@ from rewardsmith.envs.stateful import FloatArray, IntArray
 TERM = "term/"
 """Prefix of the columns that hold a design's terms."""
 
+TRAIN = "train/"
+"""Prefix of the columns that tell how training went since the last evaluation."""
+
+PULLS = "pulls/"
+"""Prefix of the columns that hold the share of the plays that an arm had."""
+
 Name = tuple[str, str, int]
 """Task, design and seed."""
 
-_COLUMNS = ("task_return", "success", "length", "designed_return")
+_COLUMNS = ("task_return", "success", "length", "designed_return", "bound")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +50,11 @@ class Run:
         steps: Training steps at which it was evaluated, increasing, int64 (P,).
         metrics: Mean per-episode values at those steps, each (P,): "task_return",
             "success" (if the task tells), "length", "designed_return" and one
-            "term/<name>" per term.
-        final: The same quantities for each of E episodes of the final policy, each (E,).
+            "term/<name>" per term. Bandit runs add "regret", "policy_regret" (if the task
+            tells) and one "pulls/<arm>" per arm, its share of the plays since the last step;
+            runs of language models one "train/<name>" per quantity of the trainer.
+        final: The same quantities for each of E episodes of the final policy, each (E,);
+            of a bandit run with a bound on its regret, "bound" too.
         score: What the task is judged by, "success" or "return".
         oracle: Means of the scripted solver's episodes, paid by the task and by this
             design; None if the task has no solver.
@@ -72,6 +81,13 @@ class Run:
     def score_column(self) -> str:
         """The metric that holds the score: "success" or "task_return"."""
         return "success" if self.score == "success" else "task_return"
+
+    @property
+    def unit(self) -> str:
+        """What training is counted in: "rollouts" of a language model, else "steps"."""
+        agent = self.config.get("agent")
+        algorithm = agent.get("algorithm") if isinstance(agent, Mapping) else None
+        return "rollouts" if algorithm == "llm" else "steps"
 
     @property
     def curve(self) -> FloatArray:

@@ -22,6 +22,7 @@ RACES = {
     "R4": "normaliser",
     "R5": "ppo",
     "R6": "bandits",
+    "R11": "credit",
     "R12": "startup",
     "BestPerm": "cascading",
 }

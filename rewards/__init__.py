@@ -25,6 +25,8 @@ from rewardsmith.rewards.config import (
 )
 from rewardsmith.rewards.design import Payment, RewardDesign
 from rewardsmith.rewards.episode import Episode, Group, Step
+from rewardsmith.rewards.model import *  # noqa: F403
+from rewardsmith.rewards.model import __all__ as _model
 from rewardsmith.rewards.shaping import *  # noqa: F403
 from rewardsmith.rewards.shaping import __all__ as _shaping
 from rewardsmith.rewards.stream import RewardStream
@@ -61,6 +63,7 @@ __all__ = [
     "to_config",
     "components",
     *_combine,
+    *_model,
     *_shaping,
     *_transform,
 ]

@@ -12,7 +12,10 @@ import numpy as np
 from rewardsmith.envs import BatchEnv, SingleEnv
 from rewardsmith.envs.registration import ENTRY_POINTS
 
-NAMES = sorted(ENTRY_POINTS)
+TEXT_NAMES = sorted(name for name, place in ENTRY_POINTS.items() if ".envs.text." in place)
+"""Conversations, whose observations and actions are texts; see `test_text_envs`."""
+
+NAMES = sorted(ENTRY_POINTS.keys() - set(TEXT_NAMES))
 DETERMINISTIC = {"DeepSea-v0"}
 """Tasks that draw nothing, so that every seed gives the same trajectory."""
 

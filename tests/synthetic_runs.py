@@ -39,10 +39,13 @@ def write_run(
     state: str = "finished",
     episodes: int = 20,
     points: int | None = None,
+    more: Mapping[str, Sequence[float]] | None = None,
+    bound: float | None = None,
 ) -> Path:
     """Writes one run whose score follows `curve` (P,); the final episodes earn its last value.
 
-    Without `designed`, the design pays the task reward itself.
+    Without `designed`, the design pays the task reward itself. `more` are further columns of
+    the metrics, `bound` is what the regret is bounded by.
     """
     folder.mkdir(parents=True, exist_ok=True)
     returns = np.asarray(curve, dtype=np.float64)
@@ -55,6 +58,7 @@ def write_run(
         "length": np.full(len(returns), 50.0),
         "designed_return": paid,
         **{f"term/{name}": np.asarray(values) for name, values in (terms or {}).items()},
+        **{name: np.asarray(values) for name, values in (more or {}).items()},
     }
     with (folder / "metrics.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -84,6 +88,8 @@ def write_run(
         "oracle": oracle,
         "card": dict(card),
     }
+    if bound is not None:
+        result["bound"] = [bound] * episodes
     (folder / "result.json").write_text(json.dumps(result))
     return folder
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from rewardsmith.agents.bandits.agent import Problem
 from rewardsmith.agents.bandits.cascading import (
     CascadeAgent,
-    CascadeProblem,
+    cascade_problem,
     growth_exponent,
     play_cascading,
 )
@@ -17,6 +18,7 @@ from rewardsmith.agents.bandits.cascading_vi import CascadingVI, CascadingVIBonu
 from rewardsmith.agents.bandits.list_as_action_vi import ListAsActionVI
 from rewardsmith.envs.bandits.best_permutation import every_list, list_value
 from rewardsmith.envs.bandits.cascade import CascadeModel
+from rewardsmith.envs.bandits.cascading_mdp import CascadingMDP
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
@@ -35,9 +37,9 @@ class Fixed(CascadeAgent):
         self.told: list[tuple[IntArray, ...]] = []
 
     def plan(self) -> IntArray:
-        return np.broadcast_to(self.lists, (len(self.problem.reward), *self.lists.shape))
+        return np.broadcast_to(self.lists, (self.problem.n, *self.lists.shape))
 
-    def learn(
+    def count(
         self, state: IntArray, shown: IntArray, position: IntArray, arrived: IntArray
     ) -> None:
         self.told.append((state, shown, position, arrived))
@@ -50,7 +52,7 @@ def small(n: int | None = None) -> CascadeModel:
 
 def began(agent: ItemwiseVI) -> ItemwiseVI:
     """Begins an agent on 2 runs of the small process, for 100 episodes."""
-    agent.begin(CascadeProblem(small(2).reward, 2, 3, 100))
+    agent.begin(cascade_problem(small(2).reward, 2, 3, 100), seed=0)
     return agent
 
 
@@ -112,8 +114,8 @@ def test_growth_exponent() -> None:
 def test_readings_go_up_to_the_click_and_an_arrival_belongs_to_the_clicked_item() -> None:
     agent = began(CascadingVI())
     state, shown = np.array([2, 0]), np.array([[3, 1], [0, 4]])
-    agent.learn(state, shown, np.array([0, 2]), np.array([1, 1]))
-    agent.learn(state, shown, np.array([1, 0]), np.array([0, 2]))
+    agent.count(state, shown, np.array([0, 2]), np.array([1, 1]))
+    agent.count(state, shown, np.array([1, 0]), np.array([0, 2]))
     assert agent.readings[0, 2].tolist() == [0, 1, 0, 2]
     assert agent.clicks[0, 2].tolist() == [0, 1, 0, 1]
     assert agent.readings[1, 0].tolist() == [2, 0, 0, 0]
@@ -199,7 +201,7 @@ def test_plan_of_cascading_vi_is_that_of_the_formulas_one_number_at_a_time() -> 
                     part = agent.log / max(n_p, 1)
                     wide = spread(variance, part, horizon) + 2 * np.sqrt(gap * part)
                     bonus = min(wide, horizon) if n_p else horizon
-                    reward = agent.problem.reward[run, s, a] if a < items else 0.0
+                    reward = agent.reward[run, s, a] if a < items else 0.0
                     w[a], v[a] = reward + p @ above + bonus, reward + p @ below - bonus
                     if a < items:
                         n_q = agent.readings[run, s, a]
@@ -219,7 +221,7 @@ def test_plan_of_cascading_vi_is_that_of_the_formulas_one_number_at_a_time() -> 
 
 def test_plan_of_lists_as_actions_is_that_of_the_formulas_one_number_at_a_time() -> None:
     states, horizon, agent = 3, 3, ListAsActionVI(0.01)
-    agent.begin(CascadeProblem(small(2).reward, 2, horizon, 100))
+    agent.begin(cascade_problem(small(2).reward, 2, horizon, 100), seed=0)
     rng = np.random.default_rng(5)
     agent.arrivals = rng.integers(0, 90, size=(2, states, 16, states)).astype(np.float64)
     agent.arrivals[1, 2, :15] = 0.0
@@ -255,6 +257,22 @@ def test_values_bracket_the_truth_with_the_theorems_bonus(
     lists = agent.plan()
     assert (agent.upper >= values - 1e-9).all()
     assert (agent.lower <= model.policy_value(lists) + 1e-9).all()
+
+
+def test_what_a_design_pays_changes_no_plan() -> None:
+    env = CascadingMDP(4, states=3, items=4, horizon=3, autoreset_mode="SameStep")
+    agents = CascadingVI(0.01), CascadingVI(0.01)
+    for agent in agents:
+        agent.begin(Problem.of(env, 300), seed=0)
+        np.testing.assert_array_equal(agent.reward[2], env.model.reward)
+    observation, _ = env.reset(seed=0)
+    for _ in range(100):
+        shown = [agent.act(observation) for agent in agents]
+        np.testing.assert_array_equal(shown[0], shown[1])
+        following, reward, _, _, info = env.step(shown[0])
+        agents[0].learn(observation, shown[0], reward, info)
+        agents[1].learn(observation, shown[0], 1.0 - 7.0 * reward, info)
+        observation = following
 
 
 # ---- Learning -----------------------------------------------------------------------------
@@ -294,10 +312,10 @@ def test_lists_as_actions_learn_a_process_of_few_lists() -> None:
 
 def test_lists_as_actions_count_the_list_shown_and_what_it_earned() -> None:
     agent, model = ListAsActionVI(), small(16)
-    agent.begin(CascadeProblem(model.reward, 2, 3, 100))
+    agent.begin(cascade_problem(model.reward, 2, 3, 100), seed=0)
     lists, state, runs = every_list(4, 2), np.arange(16) % 3, np.arange(16)
     position = runs % 3
-    agent.learn(state, lists, position, np.zeros(16, dtype=np.int64))
+    agent.count(state, lists, position, np.zeros(16, dtype=np.int64))
     np.testing.assert_array_equal(
         np.argwhere(agent.arrivals), np.stack((runs, state, runs, 0 * runs), axis=1)
     )

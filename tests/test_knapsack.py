@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from rewardsmith.agents.bandits.agent import BanditAgent, Problem
-from rewardsmith.agents.bandits.knapsack import LagrangeBwK, play_until_exhausted
+from rewardsmith.agents.bandits.knapsack import LagrangeBwK
+from rewardsmith.agents.bandits.play import play
 from rewardsmith.envs import ConfigError, EnvError
 from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
 from rewardsmith.envs.bandits.knapsack import KnapsackBandit
-from rewardsmith.envs.bandits.knapsack_lp import lp_mix, lp_value
+from rewardsmith.envs.bandits.knapsack_lp import lp_mix, lp_mixes, lp_value
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -79,6 +81,27 @@ def test_the_value_equals_that_of_the_best_vertex(
     assert lp_value(rewards, consumption, budget) == value
     assert (consumption.T @ mix <= budget + 1e-9).all()
     assert mix.sum() <= 1.0 + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.integers(1, 9), st.integers(1, 4), st.floats(0.02, 1.5), st.booleans())
+def test_many_programs_at_once_have_the_values_of_another_solver(
+    seed: int, arms: int, resources: int, budget: float, ties: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    rewards, consumption = random.random((5, arms)), random.random((5, arms, resources))
+    if ties:
+        rewards, consumption = np.round(3 * rewards) / 3, np.round(3 * consumption) / 3
+    mixes = lp_mixes(rewards, consumption, budget)
+    for mix, r, c in zip(mixes, rewards, consumption, strict=True):
+        limits = np.append(np.full(resources, budget), 1.0)
+        found = linprog(-r, A_ub=np.vstack([c.T, np.ones(arms)]), b_ub=limits, bounds=(0.0, None))
+        assert float(r @ mix) == pytest.approx(-found.fun, abs=1e-9)
+        assert (mix >= 0.0).all()
+        assert mix.sum() <= 1.0 + 1e-9
+        assert (c.T @ mix <= budget + 1e-9).all()
+        assert (mix > 0.0).sum() <= resources + 1
+        np.testing.assert_array_equal(mix, lp_mix(r, c, budget)[0])
 
 
 def test_mixing_two_arms_doubles_the_value() -> None:
@@ -197,12 +220,13 @@ def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_the_lagrangian_earns_nearly_twice_what_the_best_arm_does() -> None:
     horizon, runs = 2000, 60
     options = MIXING | {"budget": horizon // 2, "horizon": horizon}
-    learnt = play_until_exhausted(LagrangeBwK(), KnapsackBandit(runs, **options), horizon)
+    learnt = play(LagrangeBwK(), KnapsackBandit(runs, **options), horizon).reward[-1]
     for arm in range(2):
-        fixed = play_until_exhausted(OneArm(arm), KnapsackBandit(runs, **options), horizon)
-        np.testing.assert_array_equal(fixed.reward, horizon // 2)
-    assert learnt.reward.min() > 1.7 * horizon / 2
-    assert learnt.reward.mean() > 1.9 * horizon / 2
+        fixed = play(OneArm(arm), KnapsackBandit(runs, **options), horizon)
+        np.testing.assert_array_equal(fixed.reward[-1], horizon // 2)
+        np.testing.assert_array_equal(fixed.regret[-1], horizon // 2)
+    assert learnt.min() > 1.7 * horizon / 2
+    assert learnt.mean() > 1.9 * horizon / 2
 
 
 def test_the_shortfall_grows_slower_than_the_horizon() -> None:
@@ -217,28 +241,9 @@ def test_the_shortfall_grows_slower_than_the_horizon() -> None:
             horizon=horizon,
             time_limit=None,
         )
-        reward = play_until_exhausted(LagrangeBwK(), env, horizon).reward
+        reward = play(LagrangeBwK(), env, horizon).reward[-1]
         share.append(1.0 - reward.mean() / (0.6 * horizon))
     assert 0.0 < share[1] < 0.6 * share[0]
-
-
-@settings(max_examples=10, deadline=None)
-@given(SEEDS, st.integers(1, 40))
-def test_a_run_stops_where_its_budget_does(seed: int, budget: int) -> None:
-    env = KnapsackBandit(8, kind="drawn", arms=3, budget=budget, horizon=60, time_limit=None)
-    history = play_until_exhausted(LagrangeBwK(0.1), env, 60, seed=seed % 2**31)
-    assert (history.remaining >= 0.0).all()
-    np.testing.assert_array_equal(history.exhausted, (history.remaining == 0.0).any(axis=1))
-    assert (history.rounds[~history.exhausted] == 60).all()
-    assert (history.rounds[history.exhausted] >= budget).all()
-    np.testing.assert_array_equal(history.pulls.sum(axis=1), history.rounds)
-
-
-def test_rows_that_have_ended_are_no_longer_counted() -> None:
-    env = KnapsackBandit(50, **MIXING | {"consumption": [[0.5], [0.5]]}, budget=5, horizon=40)
-    history = play_until_exhausted(OneArm(0), env, 40)
-    assert len(set(history.rounds.tolist())) > 3
-    np.testing.assert_array_equal(history.reward, history.rounds)
 
 
 def test_a_saved_agent_goes_on_exactly() -> None:
@@ -274,10 +279,6 @@ def test_one_round_moves_the_weights_as_the_lagrangian_says() -> None:
 
 def test_what_cannot_be_played_is_named() -> None:
     with pytest.raises(ConfigError, match="BernoulliBandit-v0 has no budgets to keep to"):
-        play_until_exhausted(LagrangeBwK(), BernoulliBandit(2), 10)
-    with pytest.raises(ConfigError, match=r"time_limit 100 of .* is below the horizon 101"):
-        play_until_exhausted(LagrangeBwK(), KnapsackBandit(2), 101)
-    with pytest.raises(ConfigError, match="needs autoreset_mode 'NextStep'"):
-        play_until_exhausted(LagrangeBwK(), KnapsackBandit(2, autoreset_mode="SameStep"), 10)
+        play(LagrangeBwK(), BernoulliBandit(2), 10)
     with pytest.raises(ConfigError, match=r"mixing of Exp3 must be in \[0, 0.5\), got 0.5"):
         LagrangeBwK(0.5)

@@ -221,6 +221,71 @@ def test_many_designs_and_many_terms_fit(tmp_path: Path) -> None:
     assert "design_10" in text
 
 
+def write_bandits(folder: Path, **more: list[float]) -> Path:
+    """Writes runs of two agents with regret 0, 30, 40 and further columns."""
+    write_plan(folder, ["bandit"], ["ucb1", "moss"], range(2), baseline="ucb1")
+    for design, bound in (("ucb1", 50.0), ("moss", 4000.0)):
+        for seed in range(2):
+            write_run(
+                folder / f"bandit/{design}/seed_{seed}",
+                score="return",
+                curve=[0.0, 50.0, 120.0],
+                more={"regret": [0.0, 30.0, 40.0], **more},
+                bound=bound,
+            )
+    return folder
+
+
+def test_bounds_are_named_and_do_not_squash_the_regret(tmp_path: Path) -> None:
+    page = read(write_report(write_bandits(tmp_path)))
+    assert "bound of ucb1: 50 " in page.text
+    assert "bound of moss: 4,000, above the picture" in page.text
+    assert "4000" not in page.text
+    assert "Arms played over time" not in page.text
+    assert "Policy regret" not in page.text
+    assert page.tags.count("svg") == 3
+
+
+def test_arms_and_policy_regret_are_shown_where_the_runs_tell(tmp_path: Path) -> None:
+    shares = {"pulls/arm 4 (best)": [0.5, 0.7, 0.97], "pulls/arm 2": [0.5, 0.3, 0.03]}
+    folder = write_bandits(tmp_path, policy_regret=[0.0, 20.0, 30.0], **shares)
+    page = read(write_report(folder))
+    assert page.tags.count("svg") == 5
+    assert "Policy regret" in page.text
+    assert page.text.count("arm 4 (best)") == 2
+    assert "arm 2" not in page.text  # too small to be named
+    descriptions = " ".join(page.values("aria-label"))
+    assert "Share of the plays at the end, arm 4 (best): ucb1 97%, moss 97%." in descriptions
+    assert "Policy regret over training steps. At the end: ucb1 30, moss 30." in descriptions
+
+
+def test_arms_are_left_out_where_the_runs_tell_of_different_ones(tmp_path: Path) -> None:
+    folder = write_bandits(tmp_path, **{"pulls/arm 0": [1.0, 1.0, 1.0]})
+    write_run(
+        folder / "bandit/moss/seed_1",
+        score="return",
+        curve=[0.0, 50.0, 120.0],
+        more={"regret": [0.0, 30.0, 40.0], "pulls/arm 1": [1.0, 1.0, 1.0]},
+    )
+    page = read(write_report(folder))
+    assert "Arms played over time" not in page.text
+    assert "bound of moss" not in page.text  # one of its runs has none
+    assert "bound of ucb1" in page.text
+
+
+def test_regret_below_zero_is_shown(tmp_path: Path) -> None:
+    folder = write_bandits(tmp_path)
+    for seed in range(2):
+        write_run(
+            folder / f"bandit/moss/seed_{seed}",
+            score="return",
+            curve=[0.0, 50.0, 120.0],
+            more={"regret": [0.0, -30.0, -80.0]},
+        )
+    page = read(write_report(folder))
+    assert "\N{MINUS SIGN}" in page.text
+
+
 def test_without_a_finished_run_there_is_no_report(tmp_path: Path) -> None:
     write_run(tmp_path / "door/sparse/seed_0", curve=[0.0], state="failed")
     write_run(tmp_path / "door/sparse/seed_1", curve=[0.0], state="running")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -25,6 +25,8 @@ class Problem:
         horizon: Number of rounds T.
         card: The task's card.
         places: Length m of the list that is one action; None where an action is one arm.
+        known: What the task tells beforehand beyond its card, by name: the attribute `known`
+            of the environment.
     """
 
     n: int
@@ -32,6 +34,12 @@ class Problem:
     horizon: int
     card: EnvCard
     places: int | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether pulls use up budgets, so that a run is over when its episode is."""
+        return self.card.is_fact("remaining")
 
     @classmethod
     def of(cls, env: gym.vector.VectorEnv[Any, Any, Any], horizon: int) -> Problem:
@@ -41,12 +49,13 @@ class Problem:
             ConfigError: If the actions are of another kind or the horizon is below 1.
         """
         space, card = env.single_action_space, EnvCard.of(env)
+        known = getattr(env.unwrapped, "known", {})
         if horizon < 1:
             raise ConfigError(f"the horizon must be at least 1 round, got {horizon}")
         if isinstance(space, gym.spaces.Discrete):
-            return cls(env.num_envs, int(space.n), horizon, card)
+            return cls(env.num_envs, int(space.n), horizon, card, known=known)
         if isinstance(space, gym.spaces.MultiDiscrete) and len(set(space.nvec.tolist())) == 1:
-            return cls(env.num_envs, int(space.nvec[0]), horizon, card, len(space.nvec))
+            return cls(env.num_envs, int(space.nvec[0]), horizon, card, len(space.nvec), known)
         raise ConfigError(
             f"a bandit agent plays one of K arms, Discrete(K), or a list of m of them, "
             f"MultiDiscrete([K] * m); {card.id} has {space}"
@@ -64,6 +73,10 @@ class BanditAgent(Stateful, ABC):
     random: np.random.Generator
     plays_lists: ClassVar[bool] = False
     """Whether an action is a list of m items, int64 (n, m), instead of an arm (n,)."""
+    plays_episodes: ClassVar[bool] = False
+    """Whether it learns through many episodes of one process, instead of in one episode."""
+    bound_kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds of task, `regret_kinds` of the environment, on which the agent's `bound` holds."""
 
     def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for round 0.

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from rewardsmith.envs.bandits.cascade import CascadeModel, click_position
+from rewardsmith.agents.bandits.agent import BanditAgent, Problem
+from rewardsmith.envs.bandits.cascade import CascadeModel, click_position, filled, without_repeats
+from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.envs.streams import Streams
 
+_KNOWN = ("reward", "horizon")
 
-@dataclass(frozen=True, slots=True)
-class CascadeProblem:
-    """What an agent is told before it plays: everything but q and p.
+
+class CascadeAgent(BanditAgent):
+    """Plans lists for a whole episode of a cascading process, and learns step by step.
+
+    It is told r, the number of steps H and the length m of a list beforehand, and learns q
+    and p. That r is the task's own: where a design pays something else, the clicks and the
+    transitions are learnt all the same, and the plans are for r.
 
     Attributes:
-        reward: r of every state and item, (n, S, N) for n runs side by side.
-        list_length: m.
-        horizon: Steps of an episode H.
-        episodes: Number of episodes K.
+        reward: r of every state and item, (n, S, N).
+        steps: H.
+        episodes: Number of episodes K that the horizon has room for.
     """
 
-    reward: FloatArray
-    list_length: int
-    horizon: int
-    episodes: int
+    plays_lists = True
+    plays_episodes = True
+
+    def begin(self, problem: Problem, seed: int) -> None:
+        """Forgets everything and gets ready for episode 0.
+
+        Raises:
+            ConfigError: If the task is no cascading decision process.
+        """
+        super().begin(problem, seed)
+        if not all(name in problem.known for name in _KNOWN):
+            raise ConfigError(
+                f"{type(self).__name__} must be told the rewards and the horizon of a cascading "
+                f"decision process, which {problem.card.id} does not tell; use "
+                "rewardsmith/CascadingMDP-v0"
+            )
+        reward, steps = (problem.known[name] for name in _KNOWN)
+        self.reward = np.broadcast_to(reward, (problem.n, *reward.shape[-2:]))
+        self.steps = int(steps)
+        self.episodes = -(-problem.horizon // self.steps)
+        self.policy = np.empty((problem.n, self.steps, self.reward.shape[1], self.length), np.int64)
+        self._rows = np.arange(problem.n)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -36,22 +60,33 @@ class CascadeProblem:
         n, states, items = self.reward.shape
         return n, states, items
 
+    @property
+    def length(self) -> int:
+        """The length m of a list."""
+        return self.problem.places or 0
 
-class CascadeAgent(ABC):
-    """Plays n independent runs of one problem; every array has a leading axis n."""
+    def act(self, observation: np.ndarray) -> IntArray:
+        """Returns the planned list of every run, (n, m); plans anew where an episode begins."""
+        state, step = self._place(observation)
+        begins = step == 0
+        if begins.any():
+            self.policy = np.where(begins[:, None, None, None], self.plan(), self.policy)
+        shown = self.policy[self._rows, step, state]
+        return filled(shown, self.shape[2])
 
-    problem: CascadeProblem
-
-    def begin(self, problem: CascadeProblem) -> None:
-        """Forgets everything and gets ready for episode 0."""
-        self.problem = problem
+    def learn(
+        self, observation: np.ndarray, action: IntArray, reward: FloatArray, info: Mapping[str, Any]
+    ) -> None:
+        """Takes the facts `position` and `state` of the step, each (n,)."""
+        state, _ = self._place(observation)
+        self.count(state, without_repeats(action, self.shape[2]), info["position"], info["state"])
 
     @abstractmethod
     def plan(self) -> IntArray:
         """Returns the lists to show by step and state, int64 (n, H, S, m), padded with N."""
 
     @abstractmethod
-    def learn(
+    def count(
         self, state: IntArray, shown: IntArray, position: IntArray, arrived: IntArray
     ) -> None:
         """Takes one step of every run.
@@ -62,6 +97,21 @@ class CascadeAgent(ABC):
             position: The place that was clicked, m for none, (n,).
             arrived: Where they went, (n,).
         """
+
+    def _place(self, observation: np.ndarray) -> tuple[IntArray, IntArray]:
+        """Returns the state and the step of every run, each (n,)."""
+        card = self.problem.card
+        state = card.field("state_code").read(observation).argmax(axis=1)
+        time = card.field("time").read(observation)[:, 0]
+        return state, np.rint(time * self.steps).astype(np.int64)
+
+
+def cascade_problem(reward: FloatArray, list_length: int, horizon: int, episodes: int) -> Problem:
+    """Returns what an agent is told of a process, rewards (n, S, N), that is no environment."""
+    n, _, items = reward.shape
+    known = {"reward": reward, "horizon": horizon}
+    card = EnvCard("a cascading process", "")
+    return Problem(n, items, episodes * horizon, card, list_length, known)
 
 
 def play_cascading(
@@ -88,21 +138,36 @@ def play_cascading(
         raise ConfigError(f"play at least 1 episode and 1 seed, got {episodes} and {runs}")
     if lead not in ((), (runs,)):
         raise ConfigError(f"the model holds {lead} processes for {runs} seeds; give one each")
-    model = _side_by_side(model, runs)
-    agent.begin(CascadeProblem(model.reward, model.list_length, model.horizon, episodes))
-    world = _World(model, seeds)
+    model = side_by_side(model, runs)
     best = model.optimal()[1][:, 0, 0]
     regret = np.empty((runs, episodes))
-    for episode in range(episodes):
-        lists = agent.plan()
+    for episode, lists in enumerate(play_episodes(agent, model, episodes, seeds)):
         regret[:, episode] = best - model.policy_value(lists)[:, 0, 0]
-        state = np.zeros(runs, dtype=np.int64)
+    return regret
+
+
+def play_episodes(
+    agent: CascadeAgent, model: CascadeModel, episodes: int, seeds: Sequence[int]
+) -> Iterator[IntArray]:
+    """Lets an agent learn from a fresh start; yields each plan when its episode is over.
+
+    Args:
+        agent: Who plays.
+        model: The processes of the n runs, with a leading axis n.
+        episodes: K.
+        seeds: One non-negative integer per run, n of them.
+    """
+    agent.begin(cascade_problem(model.reward, model.list_length, model.horizon, episodes), 0)
+    world = _World(model, seeds)
+    for _ in range(episodes):
+        lists = agent.plan()
+        state = np.zeros(len(seeds), dtype=np.int64)
         for step in range(model.horizon):
             shown = lists[world.rows, step, state]
             position, arrived = world.step(state, shown)
-            agent.learn(state, shown, position, arrived)
+            agent.count(state, shown, position, arrived)
             state = arrived
-    return regret
+        yield lists
 
 
 def growth_exponent(regret: FloatArray, start: int) -> FloatArray:
@@ -150,7 +215,7 @@ def clicked(shown: IntArray, position: IntArray, items: int) -> IntArray:
     return np.where(position < length, item, items)
 
 
-def _side_by_side(model: CascadeModel, runs: int) -> CascadeModel:
+def side_by_side(model: CascadeModel, runs: int) -> CascadeModel:
     """Returns the model with a leading axis of n runs."""
     tables = (
         np.broadcast_to(table, (runs, *table.shape[table.ndim - axes :]))

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from rewardsmith.agents.bandits.cascading import CascadeAgent, CascadeProblem, clicked
+from rewardsmith.agents.bandits.agent import Problem
+from rewardsmith.agents.bandits.cascading import CascadeAgent, clicked
 from rewardsmith.envs.bandits.best_permutation import best_permutation, every_list, list_value
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 ORACLES = ("best_permutation", "enumerate")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What a plan was made from.
+
+    Attributes:
+        kernel: phat, (n, S, N + 1, S).
+        high: min(1, qhat + b_q), (n, S, N).
+        low: max(0, qhat - b_q), (n, S, N).
+        width: b_q, (n, S, N).
+        bonus: b_pV by step, (n, H, S, N + 1).
+    """
+
+    kernel: FloatArray
+    high: FloatArray
+    low: FloatArray
+    width: FloatArray
+    bonus: FloatArray
 
 
 @dataclass
@@ -29,7 +49,7 @@ class ItemwiseVI(CascadeAgent):
     The pessimistic values of the chosen lists are
     Vlow_h = max(0, sum_i [prod_{j<i} (1 - u_j)] qlow_i v_i + [prod_i (1 - u_i)] v_none)  with
     qlow = max(0, qhat - b_q) and v = r + phat^T Vlow_{h+1} - b_pV. After `plan`, `upper` and
-    `lower` (n, H + 1, S) hold Vbar and Vlow.
+    `lower` (n, H + 1, S) hold Vbar and Vlow, and `estimates` what they were made from.
 
     Args:
         bonus_scale: Factor on the logarithm L in every bonus; 1 is what the theorem needs,
@@ -46,30 +66,31 @@ class ItemwiseVI(CascadeAgent):
     delta: float = 0.005
     oracle: Literal["best_permutation", "enumerate"] = "best_permutation"
 
+    state_names: ClassVar[tuple[str, ...]] = ("readings", "clicks", "arrivals", "policy")
+
     def __post_init__(self) -> None:
         check_confidence(self.bonus_scale, self.delta)
         if self.oracle not in ORACLES:
             raise unknown("oracle", self.oracle, ORACLES, where=type(self).__name__)
 
-    def begin(self, problem: CascadeProblem) -> None:
+    def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for episode 0."""
-        super().begin(problem)
-        n, states, items = problem.shape
+        super().begin(problem, seed)
+        n, states, items = self.shape
         self.readings = np.zeros((n, states, items))
         self.clicks = np.zeros((n, states, items))
         self.arrivals = np.zeros((n, states, items + 1, states))
         self.log = self.bonus_scale * np.log(
-            14 * problem.episodes * problem.horizon * states * items / self.delta
+            14 * self.episodes * self.steps * states * items / self.delta
         )
-        self._rows = np.arange(n)
         if self.oracle == "enumerate":
-            self._lists = every_list(items, problem.list_length)[::-1]  # ties: long lists
+            self._lists = every_list(items, self.length)[::-1]  # ties: long lists
 
-    def learn(
+    def count(
         self, state: IntArray, shown: IntArray, position: IntArray, arrived: IntArray
     ) -> None:
         """Counts readings up to the click, the click and the arrival after it."""
-        items = self.problem.shape[2]
+        items = self.shape[2]
         place = np.arange(shown.shape[1])
         run, slot = np.nonzero((place <= position[:, None]) & (shown < items))
         self.readings[run, state[run], shown[run, slot]] += 1
@@ -80,27 +101,32 @@ class ItemwiseVI(CascadeAgent):
 
     def plan(self) -> IntArray:
         """Returns the optimistic policy, int64 (n, H, S, m)."""
-        n, states, _ = self.problem.shape
-        horizon, length = self.problem.horizon, self.problem.list_length
+        n, states, items = self.shape
+        horizon = self.steps
         read, seen = np.maximum(self.readings, 1), self.arrivals.sum(axis=-1)
         rate, kernel = self.clicks / read, self.arrivals / np.maximum(seen, 1)[..., None]
-        width = np.where(self.readings > 0, self._attraction_bonus(rate, read), 1.0)
+        width = np.minimum(self._attraction_bonus(rate, read), 1.0)
+        width = np.where(self.readings > 0, width, 1.0)
         high, low = np.minimum(rate + width, 1.0), np.maximum(rate - width, 0.0)
-        reward = np.pad(self.problem.reward, ((0, 0), (0, 0), (0, 1)))
+        reward = np.pad(self.reward, ((0, 0), (0, 0), (0, 1)))
         self.upper = np.zeros((n, horizon + 1, states))
         self.lower = np.zeros((n, horizon + 1, states))
-        lists = np.empty((n, horizon, states, length), dtype=np.int64)
+        bonuses = np.empty((n, horizon, states, items + 1))
+        lists = np.empty((n, horizon, states, self.length), dtype=np.int64)
         for step in reversed(range(horizon)):
             above, below = self.upper[:, step + 1], self.lower[:, step + 1]
-            expected = _expect(kernel, above)
+            expected = expect(kernel, above)
             bonus = self._value_bonus(kernel, np.maximum(seen, 1), above, below, expected)
             bonus = np.where(seen > 0, np.minimum(bonus, horizon), horizon)
+            bonuses[:, step] = bonus
             worth = reward + expected + bonus
             shown, value = self._best_lists(high, worth[..., :-1], worth[..., -1])
             lists[:, step] = shown
             self.upper[:, step] = np.minimum(value, horizon)
-            worth = reward + _expect(kernel, below) - bonus
-            self.lower[:, step] = np.maximum(_pessimistic_value(shown, high, low, worth), 0.0)
+            worth = reward + expect(kernel, below) - bonus
+            worst = read_through(shown, 1.0 - high, low * worth[..., :-1], worth[..., -1])
+            self.lower[:, step] = np.maximum(worst, 0.0)
+        self.estimates = Estimates(kernel, high, low, width, bonuses)
         return lists
 
     # ---- What tells the variants apart ------------------------------------------------
@@ -126,7 +152,7 @@ class ItemwiseVI(CascadeAgent):
         self, attraction: FloatArray, worth: FloatArray, fallback: FloatArray
     ) -> tuple[IntArray, FloatArray]:
         if self.oracle == "best_permutation":
-            return best_permutation(attraction, worth, fallback, self.problem.list_length)
+            return best_permutation(attraction, worth, fallback, self.length)
         values = list_value(
             self._lists, attraction[..., None, :], worth[..., None, :], fallback[..., None]
         )
@@ -164,11 +190,9 @@ class CascadingVI(ItemwiseVI):
         expected: FloatArray,
     ) -> FloatArray:
         scale = self.log / seen
-        variance = np.maximum(_expect(kernel, above**2) - expected**2, 0.0)
-        gap = _expect(kernel, (above - below) ** 2)
-        return np.asarray(
-            bernstein(variance, scale, self.problem.horizon) + 2.0 * np.sqrt(gap * scale)
-        )
+        variance = np.maximum(expect(kernel, above**2) - expected**2, 0.0)
+        gap = expect(kernel, (above - below) ** 2)
+        return np.asarray(bernstein(variance, scale, self.steps) + 2.0 * np.sqrt(gap * scale))
 
 
 class CascadingVIBonus(ItemwiseVI):
@@ -192,7 +216,7 @@ class CascadingVIBonus(ItemwiseVI):
         below: FloatArray,
         expected: FloatArray,
     ) -> FloatArray:
-        return np.asarray(self.problem.horizon * np.sqrt(self.log / seen))
+        return np.asarray(self.steps * np.sqrt(self.log / seen))
 
 
 def bernstein(variance: FloatArray, scale: FloatArray, span: float) -> FloatArray:
@@ -208,21 +232,26 @@ def check_confidence(bonus_scale: float, delta: float) -> None:
         raise ConfigError(f"delta must be between 0 and 1, got {delta}")
 
 
-def _expect(kernel: FloatArray, value: FloatArray) -> FloatArray:
+def expect(kernel: FloatArray, value: FloatArray) -> FloatArray:
     """Returns p(. | s, a)^T V, (n, S, A), from p (n, S, A, S) and V (n, S)."""
     return np.asarray((kernel @ value[:, None, :, None])[..., 0])
 
 
-def _pessimistic_value(
-    lists: IntArray, high: FloatArray, low: FloatArray, worth: FloatArray
+def read_through(
+    lists: IntArray, passed: FloatArray, gain: FloatArray, end: FloatArray
 ) -> FloatArray:
-    """Returns the Vlow of `ItemwiseVI` before the cut at 0, (n, S)."""
-    index = np.minimum(lists, high.shape[-1] - 1)
-    empty = lists == high.shape[-1]
-    passed = np.where(empty, 1.0, 1.0 - np.take_along_axis(high, index, axis=-1))
-    stopped = np.where(empty, 0.0, np.take_along_axis(low, index, axis=-1))
-    gain = stopped * np.take_along_axis(worth, index, axis=-1)
-    total = worth[..., -1]
+    """Returns sum_i [prod_{j<i} passed_j] gain_i + [prod_i passed_i] end, (n, S).
+
+    Args:
+        lists: Items, (n, S, m), padded with N.
+        passed: Weight with which the reading goes on past each item, (n, S, N).
+        gain: What each item adds when it is read, (n, S, N).
+        end: What the end of the list adds, (n, S).
+    """
+    index = np.minimum(lists, passed.shape[-1] - 1)
+    empty = lists == passed.shape[-1]
+    on = np.where(empty, 1.0, np.take_along_axis(passed, index, axis=-1))
+    more = np.where(empty, 0.0, np.take_along_axis(gain, index, axis=-1))
     for place in reversed(range(lists.shape[-1])):
-        total = gain[..., place] + passed[..., place] * total
-    return np.asarray(total)
+        end = more[..., place] + on[..., place] * end
+    return np.asarray(end)

@@ -26,6 +26,8 @@ class ExploreFirst(CountingAgent):
     Slivkins 2019, arXiv 1904.07272, section 1.2.
     """
 
+    bound_kinds = ("stationary",)
+
     scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -131,6 +133,7 @@ class SuccessiveElimination(CountingAgent):
     scale: float = 1.0
 
     state_names = (*CountingAgent.state_names, "active")
+    bound_kinds = ("stationary",)
 
     def __post_init__(self) -> None:
         check_range(self, "scale", self.scale, 0.0, np.inf)

@@ -77,6 +77,8 @@ class Hedge(ExponentialWeights):
     Freund and Schapire 1997; Slivkins 2019, arXiv 1904.07272, section 5.3.
     """
 
+    bound_kinds = ("oblivious",)
+
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
@@ -141,6 +143,8 @@ class Exp3(ExponentialWeights):
 
     Auer, Cesa-Bianchi, Freund and Schapire 2002; Slivkins 2019, arXiv 1904.07272, chapter 6.
     """
+
+    bound_kinds = ("oblivious", "stationary")
 
     mixing: float = 0.0
 

@@ -58,6 +58,8 @@ class UCB1(IndexAgent):
     Auer, Cesa-Bianchi and Fischer 2002; Slivkins 2019, arXiv 1904.07272, section 1.3.
     """
 
+    bound_kinds = ("stationary",)
+
     anytime: bool = False
     scale: float = 1.0
 
@@ -101,6 +103,8 @@ class KLUCB(IndexAgent):
     Garivier and Cappe 2011, arXiv 1102.2490; Lattimore and Szepesvari 2020, algorithm 8.
     """
 
+    bound_kinds = ("stationary",)
+
     def index(self) -> FloatArray:
         """Returns the largest plausible mean of every arm, (n, K)."""
         return bernoulli_upper(self.means(), exploration(self.round + 1) / self.pulls)
@@ -128,7 +132,8 @@ class KLUCB(IndexAgent):
             return 0.0
         share = np.linspace(0.02, 0.96, 48)
         first, second = positive * share[:, None], positive * share
-        left = np.where(first + second < positive, positive - first - second, np.nan)
+        left = positive - first - second
+        left[left <= 0.0] = np.nan
         pulls = exploration(problem.horizon) / (2.0 * left**2) + 0.5 / first**2 + 2.0 / second**2
         fewest = np.nanmin(pulls, axis=(1, 2))
         bound = float((positive[:, 0, 0] * fewest).sum())
@@ -147,6 +152,8 @@ class MOSS(IndexAgent):
 
     Audibert and Bubeck 2009, Minimax policies for adversarial and stochastic bandits.
     """
+
+    bound_kinds = ("stationary",)
 
     scale: float = 1.0
 

@@ -102,6 +102,8 @@ class LinUCB(LinearAgent):
     Szepesvari 2011, theorem 2.
     """
 
+    bound_kinds = ("linear",)
+
     alpha: float | None = None
     ridge: float = 1.0
     sigma: float = 0.1

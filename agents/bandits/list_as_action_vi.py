@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewardsmith.agents.bandits.cascading import CascadeAgent, CascadeProblem, clicked
+from rewardsmith.agents.bandits.agent import Problem
+from rewardsmith.agents.bandits.cascading import CascadeAgent, clicked
 from rewardsmith.agents.bandits.cascading_vi import bernstein, check_confidence
 from rewardsmith.envs.bandits.best_permutation import every_list
 from rewardsmith.envs.stateful import IntArray
@@ -41,32 +42,33 @@ class ListAsActionVI(CascadeAgent):
     bonus_scale: float = 1.0
     delta: float = 0.005
 
+    state_names = ("earned", "earned_squared", "arrivals", "policy")
+
     def __post_init__(self) -> None:
         check_confidence(self.bonus_scale, self.delta)
 
-    def begin(self, problem: CascadeProblem) -> None:
+    def begin(self, problem: Problem, seed: int) -> None:
         """Forgets everything and gets ready for episode 0."""
-        super().begin(problem)
-        n, states, items = problem.shape
-        self._lists = every_list(items, problem.list_length)
+        super().begin(problem, seed)
+        n, states, items = self.shape
+        self._lists = every_list(items, self.length)
         shape = n, states, len(self._lists)
         self.earned, self.earned_squared = np.zeros(shape), np.zeros(shape)
         self.arrivals = np.zeros((*shape, states))
         self.log = self.bonus_scale * np.log(
-            14 * problem.episodes * problem.horizon * states * len(self._lists) / self.delta
+            14 * self.episodes * self.steps * states * len(self._lists) / self.delta
         )
-        self._rows = np.arange(n)
-        self._base = (items + 1) ** np.arange(problem.list_length)
+        self._base = (items + 1) ** np.arange(self.length)
         self._rank = np.argsort(self._lists @ self._base)
         self._codes = (self._lists @ self._base)[self._rank]
 
-    def learn(
+    def count(
         self, state: IntArray, shown: IntArray, position: IntArray, arrived: IntArray
     ) -> None:
         """Counts the list, what it earned and where it led."""
         action = self._rank[np.searchsorted(self._codes, shown @ self._base)]
-        reward = np.pad(self.problem.reward, ((0, 0), (0, 0), (0, 1)))
-        item = clicked(shown, position, self.problem.shape[2])
+        reward = np.pad(self.reward, ((0, 0), (0, 0), (0, 1)))
+        item = clicked(shown, position, self.shape[2])
         earned = reward[self._rows, state, item]
         self.earned[self._rows, state, action] += earned
         self.earned_squared[self._rows, state, action] += earned**2
@@ -74,8 +76,8 @@ class ListAsActionVI(CascadeAgent):
 
     def plan(self) -> IntArray:
         """Returns the optimistic policy, int64 (n, H, S, m)."""
-        n, states, _ = self.problem.shape
-        horizon = self.problem.horizon
+        n, states, _ = self.shape
+        horizon = self.steps
         seen = self.arrivals.sum(axis=-1)
         count = np.maximum(seen, 1)
         kernel, mean = self.arrivals / count[..., None], self.earned / count

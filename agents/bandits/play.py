@@ -9,7 +9,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rewardsmith.agents.bandits.agent import BanditAgent, Problem
+from rewardsmith.agents.bandits.agent import BanditAgent
+from rewardsmith.agents.bandits.match import Match
 from rewardsmith.envs.errors import ConfigError, EnvError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
@@ -23,6 +24,7 @@ class History:
         regret: Sum of the fact `regret` up to each of them, (C, n).
         reward: Sum of the rewards up to each of them, (C, n).
         pulls: Rounds in which every arm was played, or was on the list, (n, K).
+            Of arms they sum to the rounds that a run lasted: fewer than T if a budget ran out.
     """
 
     rounds: IntArray
@@ -52,11 +54,15 @@ def play(
     seed: int = 0,
     checkpoints: Sequence[int] | None = None,
 ) -> History:
-    """Plays one episode of `horizon` rounds in every row of `env`, from a fresh start.
+    """Plays `horizon` rounds in every row of `env`, from a fresh start.
+
+    Agents that `plays_episodes` go from one episode to the next; for others one episode lasts
+    all rounds. Of tasks with budgets a run ends when its episode does: its row is played on,
+    and what it earns is no longer counted.
 
     Args:
         agent: Begins anew, told this horizon.
-        env: One whose `info` carries the fact `regret`, and whose episodes are long enough.
+        env: One whose `info` carries the fact `regret`.
         horizon: Number of rounds T, at least 1.
         seed: Row i of the environment gets seed + i; the agent gets `seed`.
         checkpoints: Increasing rounds in [1, T] to report; by default T alone.
@@ -74,33 +80,26 @@ def play(
         >>> history.regret[0], history.pulls.sum(axis=1)
         (array([1., 1., 1.]), array([50, 50, 50]))
     """
-    problem = Problem.of(env, horizon)
     rounds = _rounds(checkpoints, horizon)
-    agent.begin(problem, seed)
-    observation, info = env.reset(seed=seed)
-    if "regret" not in info:
-        raise EnvError(f"{problem.card.id} does not tell its regret; play needs the fact 'regret'")
-    regret, reward = np.zeros(problem.n), np.zeros(problem.n)
-    pulls = np.zeros(problem.n * problem.arms, dtype=np.int64)
-    first = np.arange(problem.n) * problem.arms
+    match = Match.start(agent, env, horizon, seed, env_seed=seed)
+    n, arms = agent.problem.n, agent.problem.arms
+    regret, reward = np.zeros(n), np.zeros(n)
+    pulls, first = np.zeros(n * arms, dtype=np.int64), np.arange(n)[:, None] * arms
     kept: list[tuple[FloatArray, FloatArray]] = []
-    for round_ in range(1, horizon + 1):
-        action = agent.act(observation)
-        following, paid, terminated, truncated, info = env.step(action)
-        agent.learn(observation, action, paid, info)
-        observation = following
-        regret += info["regret"]
-        reward += paid
-        pulls[first[:, None] + action.reshape(problem.n, -1)] += 1
-        if round_ == rounds[len(kept)]:
+    while not match.is_over:
+        played = match.play_round(env)
+        counted = played.counted
+        if "regret" not in played.info:
+            name = agent.problem.card.id
+            raise EnvError(f"{name} does not tell its regret; play needs the fact 'regret'")
+        regret += np.where(counted, played.info["regret"], 0.0)
+        reward += np.where(counted, played.reward, 0.0)
+        pulls[first + played.action.reshape(n, -1)] += counted[:, None]
+        if match.rounds == rounds[len(kept)]:
             kept.append((regret.copy(), reward.copy()))
-        if round_ < horizon and (terminated | truncated).any():
-            raise ConfigError(
-                f"an episode of {problem.card.id} ended after {round_} of {horizon} rounds; set "
-                "its time_limit to null"
-            )
+    kept += [(regret, reward)] * (len(rounds) - len(kept))
     regrets, rewards = (np.stack(part) for part in zip(*kept, strict=True))
-    return History(rounds, regrets, rewards, pulls.reshape(problem.n, problem.arms))
+    return History(rounds, regrets, rewards, pulls.reshape(n, arms))
 
 
 def _rounds(checkpoints: Sequence[int] | None, horizon: int) -> IntArray:

@@ -22,12 +22,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, SURFACE, WARN = "#e00001", "#e00002", "#e00003", "#e00004", "#e00005"
-"""Marker colours of the page: text, secondary text, grid lines, background, warnings."""
+GOOD = "#e00006"
+"""Marker colours of the page: text, secondary text, grid lines, background, warnings, what is
+good."""
 
 DOTTED = (0, (2, 3))
 """Line style of references, such as the solver's score."""
 
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", SURFACE: "surface", WARN: "warn"}
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    SURFACE: "surface",
+    WARN: "warn",
+    GOOD: "good",
+}
 _HUES = 7
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.4)), (0, (6, 1.5, 1.4, 1.5)))
 _SOLID = 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -19,65 +20,43 @@ from rewardsmith.agents.report.canvas import (
 from rewardsmith.agents.statistics import curve_band
 from rewardsmith.agents.wording import score_text, steps_text
 
-_WIDTH, _HEIGHT = 660, 390
+WIDTH, HEIGHT = 660, 390
+"""Size of a figure over training in CSS pixels."""
 
 
 def learning_curves(
     comparison: Comparison, verdict: TaskVerdict, palette: Palette, name: str
 ) -> Drawing:
     """Draws the score over training: IQM, bootstrap band, and every seed thinly."""
-    figure = new_figure(_WIDTH, _HEIGHT)
+    figure = new_figure(WIDTH, HEIGHT)
     axes = figure.add_subplot()
     column = comparison.of(verdict.task)[0].score_column
-    ends = _draw_bands(axes, comparison, verdict, palette, column)
+    ends = draw_bands(axes, comparison, verdict, palette, column)
     _mark_solver(axes, comparison, verdict.task, column)
     if verdict.score == "success":
         axes.set_ylim(-0.03, 1.09)
     axes.set_ylabel(verdict.score, fontsize=11)
-    over_steps(axes)
-    label_ends(axes, ends, 0.85 * _HEIGHT, size=12)
+    over_steps(axes, verdict.unit)
+    label_ends(axes, ends, 0.85 * HEIGHT, size=12)
     final = ", ".join(f"{d.design} {score_text(d.iqm.value, d.score)}" for d in verdict.designs)
     return Drawing(
         "Learning curves",
         "Score by the task itself while training: the thick line is the interquartile mean over "
         "seeds, the band its 95% interval, thin lines are single seeds; higher and sooner is "
         "better.",
-        to_svg(figure, name, f"{verdict.score} over training steps. At the end: {final}."),
+        to_svg(figure, name, f"{verdict.score} over training {verdict.unit}. At the end: {final}."),
     )
 
 
-def regret_curves(
-    comparison: Comparison, verdict: TaskVerdict, palette: Palette, name: str
-) -> Drawing | None:
-    """Draws what the runs have lost so far to always acting best; None if the task does not tell.
-
-    Regret that flattens has been learned from; a straight line has not.
-    """
-    if not all("regret" in run.metrics for run in comparison.of(verdict.task)):
-        return None
-    figure = new_figure(_WIDTH, _HEIGHT)
-    axes = figure.add_subplot()
-    ends = _draw_bands(axes, comparison, verdict, palette, "regret")
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("regret so far", fontsize=11)
-    over_steps(axes)
-    label_ends(axes, ends, 0.85 * _HEIGHT, size=12)
-    final = ", ".join(f"{design} {value:.3g}" for value, design, _ in ends)
-    return Drawing(
-        "Regret",
-        "What the runs have lost so far to always playing the best arm: a line that flattens "
-        "has found it, a straight one has not; lower is better.",
-        to_svg(figure, name, f"Regret over training steps. At the end: {final}."),
-    )
-
-
-def _draw_bands(
+def draw_bands(
     axes: Axes, comparison: Comparison, verdict: TaskVerdict, palette: Palette, column: str
 ) -> list[tuple[float, str, str]]:
     """Draws one column of every design; returns (last value, design, colour) for the labels."""
     ends = []
     for design in sorted((d.design for d in verdict.designs), key=palette.number):
         steps, curves = comparison.curves(verdict.task, design, column)
+        told = np.isfinite(curves).all(axis=0)
+        steps, curves = steps[told], curves[:, told]
         colour, band = palette.colour(design), curve_band(curves)
         axes.plot(steps, curves.T, color=colour, linewidth=0.8, alpha=0.28)
         axes.fill_between(steps, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
@@ -86,15 +65,15 @@ def _draw_bands(
     return ends
 
 
-def over_steps(axes: Axes) -> None:
-    """Lays out axes whose x axis is training steps."""
+def over_steps(axes: Axes, unit: str = "steps") -> None:
+    """Lays out axes whose x axis is training, counted in a unit."""
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.02)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: steps_text(x)))
-    axes.set_xlabel("training steps", fontsize=11)
+    axes.set_xlabel(f"training {unit}", fontsize=11)
 
 
 def _mark_solver(axes: Axes, comparison: Comparison, task: str, column: str) -> None:

@@ -89,15 +89,16 @@ def sample_efficiency(
     ticks = [t for t in MaxNLocator(4).tick_values(0, longest) if 0 <= t <= 0.9 * longest]
     axes.set_xticks([*ticks, never], [*map(steps_text, ticks), "never"])
     half = score_text(verdict.scale.half, verdict.score)
-    axes.set_xlabel(f"training steps to {verdict.score} {half}", fontsize=11)
+    label = f"training {verdict.unit} to {verdict.score} {half}"
+    axes.set_xlabel(label, fontsize=11)
     level = max(d.reach.level for d in verdict.designs)
     interval_text = f", the bar its {level:.0%} interval" if level > 0 else ""
     return Drawing(
-        "Steps to half way",
-        f"The dot is the median number of training steps until {verdict.score} was first at least "
-        f"{half}, half of what is possible{interval_text}; runs that never got there count as "
-        "never.",
-        to_svg(figure, name, f"Training steps to {verdict.score} {half}: {_read_out(labels)}."),
+        f"{verdict.unit.capitalize()} to half way",
+        f"The dot is the median number of training {verdict.unit} until {verdict.score} was first "
+        f"at least {half}, half of what is possible{interval_text}; runs that never got there "
+        "count as never.",
+        to_svg(figure, name, f"{label.capitalize()}: {_read_out(labels)}."),
     )
 
 

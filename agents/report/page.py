@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from rewardsmith.agents.answer import TaskVerdict, normalised_scores
 from rewardsmith.agents.records import Comparison, Run
-from rewardsmith.agents.report import curves, intervals, panels
+from rewardsmith.agents.report import curves, intervals, panels, regret
 from rewardsmith.agents.report.canvas import Drawing, Palette, style
+from rewardsmith.agents.report.language import Spoken, spoken
 from rewardsmith.agents.report.table import cells, headings, unfinished_states
 from rewardsmith.agents.verdict import DesignVerdict
 from rewardsmith.agents.wording import count, score_text, steps_text
@@ -54,6 +55,7 @@ class Section:
         card: The task's goal, meaning of success and time limit.
         drawings: Its figures.
         rollouts: Pictures of the final policies.
+        spoken: What they say, if they are language models.
         shared_config: What all runs share, as YAML.
         reward_configs: The reward of every design, as YAML.
     """
@@ -63,6 +65,7 @@ class Section:
     card: dict[str, Any]
     drawings: tuple[Drawing, ...]
     rollouts: tuple[Rollout, ...]
+    spoken: tuple[Spoken, ...]
     shared_config: str
     reward_configs: dict[str, str]
 
@@ -138,18 +141,23 @@ def _section(
 ) -> Section:
     runs = comparison.of(verdict.task)
     # Agents judged while they learn have one ever-growing return: regret says it better.
-    regret = curves.regret_curves(comparison, verdict, palette, f"{name}-regret")
+    lost = regret.regret_curves(comparison, verdict, palette, f"{name}-regret")
     drawings = (
-        regret or curves.learning_curves(comparison, verdict, palette, f"{name}-curves"),
+        lost or curves.learning_curves(comparison, verdict, palette, f"{name}-curves"),
         intervals.final_scores(verdict, palette, f"{name}-final"),
         intervals.improvement(verdict, palette, f"{name}-improvement"),
         None
-        if regret
+        if lost
         else intervals.sample_efficiency(comparison, verdict, palette, f"{name}-steps"),
+        regret.policy_regret_curves(comparison, verdict, palette, f"{name}-policy-regret"),
+        regret.arms_over_time(comparison, verdict, palette, f"{name}-arms"),
         panels.reward_parts(comparison, verdict, palette, f"{name}-parts"),
         panels.pay_against_score(comparison, verdict, palette, f"{name}-pay"),
+        panels.training(comparison, verdict, palette, f"{name}-training"),
     )
-    rollouts = [_rollout(comparison.of(verdict.task, d.design), d, budget) for d in verdict.designs]
+    shown = [_shown(comparison.of(verdict.task, d.design), d) for d in verdict.designs]
+    rollouts = [_rollout(run, label, budget) for run, label in shown]
+    talks = [spoken(run, label) for run, label in shown]
     rewards = {
         d.design: comparison.of(verdict.task, d.design)[0].config.get("reward")
         for d in verdict.designs
@@ -161,24 +169,27 @@ def _section(
         dict(runs[0].card),
         tuple(drawing for drawing in drawings if drawing is not None),
         tuple(rollout for rollout in rollouts if rollout is not None),
+        tuple(talk for talk in talks if talk is not None),
         _yaml(shared),
         {design: _yaml(reward) for design, reward in rewards.items() if reward},
     )
 
 
-def _rollout(runs: Sequence[Run], verdict: DesignVerdict, budget: PictureBudget) -> Rollout | None:
-    """Shows the run of median score, or the first suspected of hacking."""
+def _shown(runs: Sequence[Run], verdict: DesignVerdict) -> tuple[Run, str]:
+    """Returns the run of median score, or the first suspected of hacking, and a label for it."""
     index = int(np.argsort(verdict.scores, kind="stable")[(len(runs) - 1) // 2])
     suspected = [i for i, suspicion in enumerate(verdict.suspicions) if suspicion.is_hacking]
     if suspected:
         index = suspected[0]
     run = runs[index]
+    label = f"seed {run.seed}, {run.score} {score_text(run.final_score, run.score)}"
+    return run, label + ", suspected hacking" * bool(suspected)
+
+
+def _rollout(run: Run, label: str, budget: PictureBudget) -> Rollout | None:
     strip = budget.embed(run.folder / "rollout.png", "png")
     film = budget.embed(run.folder / "rollout.gif", "gif")
-    if not strip and not film:
-        return None
-    label = f"seed {run.seed}, {run.score} {score_text(run.final_score, run.score)}"
-    return Rollout(verdict.design, label + ", suspected hacking" * bool(suspected), strip, film)
+    return Rollout(run.design, label, strip, film) if strip or film else None
 
 
 def _facts(comparison: Comparison) -> list[str]:
@@ -189,13 +200,13 @@ def _facts(comparison: Comparison) -> list[str]:
         for design in comparison.designs(task)
     }
     least, most = min(n_seeds), max(n_seeds)
-    budgets = sorted({int(run.steps[-1]) for run in runs})
+    budgets = sorted({(int(run.steps[-1]), run.unit) for run in runs})
     agents = sorted({str((run.config.get("agent") or {}).get("name", "")) for run in runs} - {""})
     return [
         count(len(comparison.tasks), "task"),
         count(len({run.design for run in runs}), "reward design"),
         count(most, "seed") if least == most else f"{least} to {most} seeds",
-        " or ".join(map(steps_text, budgets)) + " training steps",
+        " or ".join(f"{steps_text(budget)} training {unit}" for budget, unit in budgets),
         *agents,
     ]
 

@@ -25,11 +25,18 @@ from rewardsmith.agents.report.canvas import (
     title,
     to_svg,
 )
-from rewardsmith.agents.report.curves import over_steps
-from rewardsmith.agents.run_record import TERM
+from rewardsmith.agents.report.curves import draw_bands, over_steps
+from rewardsmith.agents.run_record import TERM, TRAIN
 from rewardsmith.agents.statistics import curve_band
 from rewardsmith.agents.verdict import DesignVerdict
+from rewardsmith.agents.wording import listing
 
+_ABSTAINED = f"{TRAIN}abstained"
+_TRAINING = {
+    f"{TRAIN}entropy": "entropy",
+    f"{TRAIN}no_signal": "groups without signal",
+    _ABSTAINED: "abstained",
+}
 _MOST_TERMS = 6
 _DASHES = (
     "-",
@@ -52,9 +59,9 @@ def reward_parts(
     designs = _shaped(comparison, verdict)
     if not designs:
         return None
-    figure, panels = _panels(len(designs), 2 if len(designs) in (1, 2, 4) else 3, 230)
+    figure, panels = panel_grid(len(designs), 2 if len(designs) in (1, 2, 4) else 3, 230)
     for axes, design in zip(panels, designs, strict=True):
-        _draw_parts(axes, comparison, verdict.task, design.design, palette)
+        _draw_parts(axes, comparison, verdict, design.design, palette)
     return Drawing(
         "Parts of each reward",
         "What every term earns per episode (thin, before weighting) and the designed return that "
@@ -76,7 +83,7 @@ def pay_against_score(
     designs = _shaped(comparison, verdict)
     if not designs:
         return None
-    figure, panels = _panels(len(designs), min(max(len(designs), 3), 4), 270, same_scale=True)
+    figure, panels = panel_grid(len(designs), min(max(len(designs), 3), 4), 270, same_scale=True)
     for axes, design in zip(panels, designs, strict=True):
         _draw_ways(axes, comparison.of(verdict.task, design.design), design, palette)
         axes.axhline(verdict.scale.half, color=MUTED, linewidth=1.2, linestyle=DOTTED)
@@ -92,9 +99,42 @@ def pay_against_score(
     )
 
 
+def training(
+    comparison: Comparison, verdict: TaskVerdict, palette: Palette, name: str
+) -> Drawing | None:
+    """Draws how the training of language models went; None if the runs do not tell."""
+    runs = comparison.of(verdict.task)
+    told = [
+        (column, label)
+        for column, label in _TRAINING.items()
+        if all(np.isfinite(run.metrics.get(column, np.nan)).any() for run in runs)
+        and (column != _ABSTAINED or any(np.nanmax(run.metrics[column]) > 0 for run in runs))
+    ]
+    if not told:
+        return None
+    figure, panels = panel_grid(len(told), len(told), 260)
+    for axes, (column, label) in zip(panels, told, strict=True):
+        ends = draw_bands(axes, comparison, verdict, palette, column)
+        if column != f"{TRAIN}entropy":
+            axes.set_ylim(-0.03, 1.03)
+        over_steps(axes, verdict.unit)
+        title(axes, label)
+        label_ends(axes, ends, 190, size=10.5)
+    return Drawing(
+        "How training went",
+        "Means over the batches since the evaluation before. Entropy of the policy, in nats per "
+        "token: near 0 it tries nothing new. Groups without signal: all rollouts of a question "
+        "are paid alike, so most credit methods learn nothing from them. Abstained: rollouts that "
+        "a verifier could not score.",
+        to_svg(figure, name, f"{listing([label for _, label in told])} over training."),
+        wide=True,
+    )
+
+
 def _draw_parts(
-    axes: Axes, comparison: Comparison, task: str, design: str, palette: Palette
+    axes: Axes, comparison: Comparison, verdict: TaskVerdict, design: str, palette: Palette
 ) -> None:
+    task = verdict.task
     steps, paid = comparison.curves(task, design, "designed_return")
     band, colour = curve_band(paid), palette.colour(design)
     ends = [(float(band.value[-1]), "paid in all", colour)]
@@ -108,7 +148,7 @@ def _draw_parts(
         ends.append((float(terms[term][-1]), term, INK))
     axes.fill_between(steps, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
     axes.plot(steps, band.value, color=colour, linewidth=2.6)
-    over_steps(axes)
+    over_steps(axes, verdict.unit)
     title(axes, design, colour)
     if len(terms) > len(largest):
         note = f"{len(terms) - len(largest)} smaller terms not shown"
@@ -147,7 +187,7 @@ def _draw_ways(axes: Axes, runs: Sequence[Run], verdict: DesignVerdict, palette:
     title(axes, verdict.design, colour)
 
 
-def _panels(
+def panel_grid(
     n: int, columns: int, height: float, *, same_scale: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """Returns a figure of the page's width with n panels, `columns` in a row."""

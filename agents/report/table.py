@@ -25,7 +25,7 @@ _HEADINGS = (
     "difference",
     "P(better)",
     "p",
-    "steps to {half}",
+    "{unit} to {half}",
     "verdict",
 )
 _WIDE = 150
@@ -75,7 +75,8 @@ def print_table(comparison: Comparison, console: Console) -> None:
 def headings(verdict: TaskVerdict) -> tuple[str, ...]:
     """Returns the columns' headings for a task."""
     half = score_text(verdict.scale.half, verdict.score)
-    return tuple(heading.format(score=verdict.score, half=half) for heading in _HEADINGS)
+    words = {"score": verdict.score, "half": half, "unit": verdict.unit}
+    return tuple(heading.format(**words) for heading in _HEADINGS)
 
 
 def cells(design: DesignVerdict) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ def draw(name: str) -> np.ndarray | None:
     env.action_space.seed(SEED)
     for _ in range(SOLVER_STEPS):
         action = oracle(observation[None])[0] if oracle else env.action_space.sample()
-        observation, *_ = env.step(action)
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            break
     return picture_of(env)
 
 

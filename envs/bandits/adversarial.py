@@ -67,6 +67,10 @@ class AdversarialBandit(BatchEnv):
 
     state_names = ("chance", "payment", "gain", "regret", "arm")
 
+    regret_kinds = ("oblivious",)
+    """Bounds on the regret may assume that payments do not depend on the play."""
+    reward_width = 1.0
+
     def __init__(
         self,
         num_envs: int = 1,

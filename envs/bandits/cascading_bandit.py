@@ -88,6 +88,10 @@ class CascadingBandit(CascadeBatch):
         self.best_value = np.zeros(num_envs)
         self.payout = np.zeros(num_envs)
 
+    def arm_values(self) -> FloatArray:
+        """Returns what every item pays on average when shown alone, (n, N), for whoever judges."""
+        return np.asarray(self.attraction * self._pays)
+
     def _spawn(self, rows: IntArray) -> None:
         if self._given is not None:
             self.attraction[rows] = self._given

@@ -47,6 +47,9 @@ class CascadingMDP(CascadeBatch):
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value as a string.
         render_mode: "rgb_array" or None.
 
+    Attributes:
+        known: What an agent is told beforehand: r as `reward`, (S, N), and H as `horizon`.
+
     Raises:
         EnvError: If an argument is out of range, or `tables` has the wrong names or shapes.
 
@@ -84,6 +87,7 @@ class CascadingMDP(CascadeBatch):
             if tables is None
             else _written(tables, sizes, list_length, horizon)
         )
+        self.known = {"reward": self.model.reward, "horizon": horizon}
         lists, self._values = self.model.optimal()
         self._worth, self._idle = self.model.worth(self._values[1:])
         self._reward = np.pad(self.model.reward, ((0, 0), (0, 1)))

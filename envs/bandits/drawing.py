@@ -7,7 +7,7 @@ import numpy as np
 from rewardsmith.envs.drawing import BLUE, GOLD, GREEN, GREY, GRID, PAPER, Canvas
 from rewardsmith.envs.stateful import FloatArray
 
-_COLUMN, _PLACE, _SCALE = 4.0, 0.5, 40
+_COLUMN, _PLACE, _SCALE, _NARROWEST = 4.0, 0.5, 40, 120
 
 
 def draw_arms(value: FloatArray, best: int, arm: int, payout: float) -> np.ndarray:
@@ -20,9 +20,9 @@ def draw_arms(value: FloatArray, best: int, arm: int, payout: float) -> np.ndarr
         payout: How full the gold disc in the mark is, in [0, 1].
 
     Returns:
-        A picture, uint8 of shape (240, 40 K, 3).
+        A picture, uint8 of shape (6 s, s K, 3), of s = 40 pixels to a column; 60 for two arms.
     """
-    canvas = Canvas(6, len(value), _SCALE, PAPER)
+    canvas = Canvas(6, len(value), max(_SCALE, _NARROWEST // len(value)), PAPER)
     for place, height in enumerate(np.clip(value, 0.0, 1.0)):
         colour = GREEN if place == best else GREY
         canvas.rectangle((_PLACE, place + 0.15), (_PLACE + _COLUMN, place + 0.85), GRID)

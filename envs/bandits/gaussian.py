@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -28,8 +29,9 @@ LARGEST_NORMAL = 9.0
 class GaussianBandit(StationaryBandit):
     """K arms; pulling arm a pays r = m_a + sigma z with z ~ N(0, 1).
 
-    The means are given, or drawn from N(0, 1) for every episode, from the row's stream: the
-    ten-armed testbed. They stay hidden; the facts tell them to whoever judges.
+    The means are given, or drawn from a Gaussian prior for every episode, from the row's
+    stream; N(0, 1) is that of the ten-armed testbed. They stay hidden; the facts tell them to
+    whoever judges.
 
     Observation, float32 of shape (1,): the last reward, 0 at the start. Action: the arm.
 
@@ -37,13 +39,20 @@ class GaussianBandit(StationaryBandit):
         num_envs: Number of rows n.
         arms: Number of arms K, at least 2; by default 10, or as many as `means`.
         means: m of every arm, the same in all episodes; None draws them for every episode.
+        prior: Mean and standard deviation, positive, of the Gaussian prior of every arm; None
+            is [0, 1].
         sigma: Standard deviation of the noise, at least 0.
         time_limit: Steps after which an episode is truncated; None never truncates.
         autoreset_mode: Gymnasium's `AutoresetMode`, or its value as a string.
         render_mode: "rgb_array" or None.
 
+    Attributes:
+        known: What an agent is told beforehand where means are drawn: mean and standard
+            deviation of their prior as `gaussian_prior`.
+
     Raises:
-        EnvError: If an argument is out of range, or `arms` and `means` disagree.
+        EnvError: If an argument is out of range, `arms` and `means` disagree, or both `means`
+            and `prior` are given.
 
     Example:
         >>> env = GaussianBandit(2, means=[0.5, 2.0], sigma=0.0)
@@ -61,6 +70,7 @@ class GaussianBandit(StationaryBandit):
         *,
         arms: int | None = None,
         means: Sequence[float] | None = None,
+        prior: Sequence[float] | None = None,
         sigma: float = 1.0,
         time_limit: int | None = 100,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -71,12 +81,18 @@ class GaussianBandit(StationaryBandit):
         given = given_means("means", means, arms)
         count = count_arms(arms, given)
         self.sigma = float(sigma)
-        ends = np.array([-LARGEST_NORMAL, LARGEST_NORMAL]) if given is None else given
+        self.reward_width = 2.0 * self.sigma
+        centre, deviation = self._prior = _prior(prior, means)
+        self.known: dict[str, Any] = {} if given is not None else {"gaussian_prior": self._prior}
+        drawn = f" Their means are drawn for every episode, from N({centre:g}, {deviation:g}^2)."
+        reached = centre + deviation * np.array([-LARGEST_NORMAL, LARGEST_NORMAL])
+        ends = reached if given is None else given
         low, high, reach = float(ends.min()), float(ends.max()), LARGEST_NORMAL * self.sigma
         pay = min(low - reach, 0.0), max(high + reach, 0.0)
         self.card = stationary_card(
             "rewardsmith/GaussianBandit-v0",
-            f"Earn as much as possible by finding out which of {count} arms pays most on average.",
+            f"Earn as much as possible by finding out which of {count} arms pays most on average."
+            + (drawn if given is None else ""),
             "Sutton and Barto 2018, Reinforcement Learning, section 2.3.",
             given,
             count,
@@ -95,7 +111,8 @@ class GaussianBandit(StationaryBandit):
         )
 
     def _draw_means(self, rows: IntArray) -> FloatArray:
-        return normals(self.streams, rows, self.arms)
+        centre, deviation = self._prior
+        return centre + deviation * normals(self.streams, rows, self.arms)
 
     def _pay(self, mean: FloatArray) -> FloatArray:
         return mean + self.sigma * self.streams.normal(self._rows)
@@ -109,3 +126,14 @@ class GaussianBandit(StationaryBandit):
 
 
 single = functools.partial(SingleEnv, GaussianBandit)
+
+
+def _prior(prior: Sequence[float] | None, means: object) -> tuple[float, float]:
+    """Returns mean and standard deviation of the prior; says why they cannot be."""
+    if prior is None:
+        return 0.0, 1.0
+    if means is not None:
+        raise EnvError("means and prior exclude each other; give one of them")
+    if len(prior) != 2 or not (np.isfinite(prior).all() and prior[1] > 0.0):
+        raise EnvError(f"prior must be a mean and a positive standard deviation, got {prior}")
+    return float(prior[0]), float(prior[1])

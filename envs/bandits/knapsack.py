@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from rewardsmith.envs.bandits.drawing import draw_arms
 from rewardsmith.envs.bandits.draws import uniforms
-from rewardsmith.envs.bandits.knapsack_lp import lp_mix
+from rewardsmith.envs.bandits.knapsack_lp import lp_mixes
 from rewardsmith.envs.bandits.stationary import NO_ARM, count_arms, given_means
 from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
 from rewardsmith.envs.card import EnvCard, Field
@@ -110,7 +110,7 @@ class KnapsackBandit(BatchEnv):
         self.mix, self.value = np.zeros((num_envs, self.arms)), np.zeros(num_envs)
         if fixed is not None:
             self.chance[:], self.use[:] = fixed
-            self.mix[:], self.value[:] = self._best(*fixed)
+            self._settle(np.arange(num_envs))
         self.arm = np.full(num_envs, NO_ARM, dtype=np.int64)
         self.payout, self.regret = np.zeros(num_envs), np.zeros(num_envs)
         self.remaining = np.full((num_envs, d), self.budget)
@@ -121,8 +121,7 @@ class KnapsackBandit(BatchEnv):
             self.chance[rows] = uniforms(self.streams, rows, self.arms)
             drawn = uniforms(self.streams, rows, self.use[0].size)
             self.use[rows] = drawn.reshape(rows.size, *self.use.shape[1:])
-            for row in rows:  # a linear program each, once per episode
-                self.mix[row], self.value[row] = self._best(self.chance[row], self.use[row])
+            self._settle(rows)
         self.arm[rows] = NO_ARM
         self.remaining[rows] = self.budget
         self.payout[rows] = self.regret[rows] = 0.0
@@ -153,9 +152,11 @@ class KnapsackBandit(BatchEnv):
             "consumption": self.consumption.copy(),
         }
 
-    def _best(self, chance: FloatArray, use: FloatArray) -> tuple[FloatArray, float]:
-        """Returns the best mix of arms, (K,), and its value per round."""
-        return lp_mix(self.pay * chance, use, self.budget / self.horizon)
+    def _settle(self, rows: IntArray) -> None:
+        """Finds the best mix of arms of `rows` (k,), and its value per round."""
+        mean = self.pay * self.chance[rows]
+        self.mix[rows] = lp_mixes(mean, self.use[rows], self.budget / self.horizon)
+        self.value[rows] = (self.mix[rows] * mean).sum(axis=1)
 
     def _draw(self, row: int) -> np.ndarray:
         mean, best = self.pay * self.chance[row], int(self.mix[row].argmax())

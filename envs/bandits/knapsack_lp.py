@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog
 
 from rewardsmith.envs.errors import EnvError
-from rewardsmith.envs.stateful import FloatArray
+from rewardsmith.envs.stateful import FloatArray, IntArray
+
+_TINY = 1e-12
 
 
 def lp_value(rewards: FloatArray, consumption: FloatArray, budget_per_round: float) -> float:
@@ -48,11 +49,55 @@ def lp_mix(
         raise EnvError(f"consumption must be at least 0, got {consumption.min():g}")
     if not budget_per_round > 0.0:
         raise EnvError(f"budget_per_round must be positive, got {budget_per_round:g}")
-    resources = consumption.shape[1]
-    found = linprog(
-        -rewards,
-        A_ub=np.vstack([consumption.T, np.ones(len(rewards))]),
-        b_ub=np.append(np.full(resources, budget_per_round), 1.0),
-        bounds=(0.0, None),
-    )
-    return np.asarray(found.x), -float(found.fun)
+    mix = lp_mixes(rewards[None], consumption[None], budget_per_round)[0]
+    return mix, float(rewards @ mix)
+
+
+def lp_mixes(rewards: FloatArray, consumption: FloatArray, budget_per_round: float) -> FloatArray:
+    """Returns the best mix of arms for each of n programs at once, (n, K); see `lp_value`.
+
+    The simplex method from x = 0, which keeps to every budget, with Bland's rule, under which
+    it cannot go round in circles. A mix has at most d + 1 arms.
+
+    Args:
+        rewards: r, (n, K), finite.
+        consumption: c, (n, K, d), at least 0.
+        budget_per_round: B / T, positive.
+
+    Example:
+        >>> lp_mixes(np.array([[1.0, 0.6]]), np.array([[[1.0], [0.5]]]), 0.75)
+        array([[0.5, 0.5]])
+    """
+    n, arms, resources = consumption.shape
+    rows, limits = np.arange(n), resources + 1
+    # Columns: arms, a slack for every limit, the limit. The last row prices the columns.
+    table = np.zeros((n, limits + 1, arms + limits + 1))
+    table[:, :resources, :arms] = consumption.transpose(0, 2, 1)
+    table[:, resources, :arms] = 1.0
+    table[:, np.arange(limits), arms + np.arange(limits)] = 1.0
+    table[:, :resources, -1], table[:, resources, -1] = budget_per_round, 1.0
+    table[:, -1, :arms] = -rewards
+    basis = np.tile(arms + np.arange(limits), (n, 1))
+    while rows.size:
+        helps = table[rows, -1, :-1] < -_TINY
+        rows = rows[helps.any(axis=1)]
+        if rows.size:
+            _pivot(table, basis, rows, helps[helps.any(axis=1)].argmax(axis=1))
+    level = np.zeros((n, arms + limits))
+    np.put_along_axis(level, basis, table[:, :-1, -1], axis=1)
+    return np.maximum(level[:, :arms], 0.0)  # rounding may leave -1e-18 where limits tie
+
+
+def _pivot(table: FloatArray, basis: IntArray, rows: IntArray, entering: IntArray) -> None:
+    """Brings a column of each of `rows` into its basis, in place."""
+    part = table[rows]
+    each = np.arange(rows.size)
+    column = part[each, :, entering]
+    rising = column[:, :-1] > _TINY
+    ratio = np.where(rising, part[:, :-1, -1], np.inf) / np.where(rising, column[:, :-1], 1.0)
+    tied = ratio <= ratio.min(axis=1, keepdims=True) + _TINY
+    leaving = np.where(tied, basis[rows], basis.max() + 1).argmin(axis=1)
+    pivot = part[each, leaving] / column[each, leaving][:, None]
+    part -= column[:, :, None] * pivot[:, None, :]
+    part[each, leaving] = pivot
+    table[rows], basis[rows, leaving] = part, entering

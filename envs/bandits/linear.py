@@ -51,6 +51,9 @@ class LinearBandit(BatchEnv):
 
     state_names = ("theta", "feature", "arm", "regret")
 
+    regret_kinds = ("linear",)
+    """Bounds on the regret may assume means linear in features of length 1."""
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -69,6 +72,7 @@ class LinearBandit(BatchEnv):
         if not (np.isfinite(sigma) and sigma >= 0.0):
             raise EnvError(f"sigma must be a finite number of at least 0, got {sigma}")
         self.arms, self.features, self.sigma = arms, features, float(sigma)
+        self.reward_width = 2.0 * self.sigma
         self.card = _card(arms, features, time_limit)
         self.single_observation_space = gym.spaces.Box(-1.0, 1.0, (arms * features,), np.float32)
         self.single_action_space = gym.spaces.Discrete(arms)

@@ -38,6 +38,12 @@ class StationaryBandit(BatchEnv):
 
     state_names = ("mean", "best", "arm", "payout")
 
+    regret_kinds: tuple[str, ...] = ("stationary",)
+    """What bounds on the regret may assume of it: "stationary" arms of fixed means, and
+    "Beta prior" where those are drawn from the Beta distributions told in `known`."""
+    reward_width: float = 1.0
+    """Width of the interval in which rewards lie; 2 sigma for Gaussian ones."""
+
     def __init__(
         self,
         num_envs: int,
@@ -57,6 +63,10 @@ class StationaryBandit(BatchEnv):
         self.best = np.zeros(num_envs, dtype=np.int64)
         self.arm = np.full(num_envs, NO_ARM, dtype=np.int64)
         self.payout = np.zeros(num_envs)
+
+    def arm_values(self) -> FloatArray:
+        """Returns what every arm pays on average, (n, K), for whoever judges."""
+        return self.mean.copy()
 
     @abstractmethod
     def _draw_means(self, rows: IntArray) -> FloatArray:

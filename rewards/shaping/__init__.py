@@ -3,7 +3,9 @@
 from rewardsmith.rewards.shaping.advice import ActionPotential, LookAheadAdvice, LookBackAdvice
 from rewardsmith.rewards.shaping.costs import EnergyCost, SmoothnessCost, TaskReward, TimeCost
 from rewardsmith.rewards.shaping.distance import Distance, Progress
+from rewardsmith.rewards.shaping.engagement import HarmonicEngagement, harmonic_engagement
 from rewardsmith.rewards.shaping.fields import FieldChange, FieldReward, GoalBonus
+from rewardsmith.rewards.shaping.multi_horizon import MultiHorizonReward
 from rewardsmith.rewards.shaping.potential import DynamicPotential, Potential, PotentialShaping
 from rewardsmith.rewards.shaping.potentials import (
     FadingPotential,
@@ -11,6 +13,7 @@ from rewardsmith.rewards.shaping.potentials import (
     NegativeDistance,
     StagedDistance,
 )
+from rewardsmith.rewards.shaping.prefix import PrefixSemanticReward
 
 __all__ = [
     "ActionPotential",
@@ -22,14 +25,18 @@ __all__ = [
     "FieldPotential",
     "FieldReward",
     "GoalBonus",
+    "HarmonicEngagement",
     "LookAheadAdvice",
     "LookBackAdvice",
+    "MultiHorizonReward",
     "NegativeDistance",
     "Potential",
     "PotentialShaping",
+    "PrefixSemanticReward",
     "Progress",
     "SmoothnessCost",
     "StagedDistance",
     "TaskReward",
     "TimeCost",
+    "harmonic_engagement",
 ]

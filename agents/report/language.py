@@ -1,0 +1,240 @@
+"""What a language model's run leaves to read: conversations, and who got credit for them.
+
+`transcripts.json` holds words that a model wrote. They reach the page as text and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rewardsmith.agents.records import Run
+from rewardsmith.agents.wording import count, listing
+from rewardsmith.envs.text.message import ANSWER, CALL, THINK, parse
+
+Kind = Literal["text", "think", "call", "answer"]
+
+_BLOCK = re.compile(rf"<({THINK}|{CALL}|{ANSWER})>(.*?)</\1>", re.DOTALL)
+_KINDS: dict[str, Kind] = {THINK: "think", CALL: "call", ANSWER: "answer"}
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a message: loose text, a thought, a tool call or the answer."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the policy said, what it was told, and what the design paid for it."""
+
+    said: tuple[Piece, ...]
+    reply: str
+    paid: float
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation.
+
+    Attributes:
+        right: Whether it ended with a right answer.
+        prompt: The question.
+        answer: The right answer.
+        turns: What followed.
+        paid: What the design paid in all.
+    """
+
+    right: bool
+    prompt: str
+    answer: str
+    turns: tuple[Turn, ...]
+    paid: float
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What a piece of text got.
+
+    Attributes:
+        value: The advantage.
+        share: Of the largest advantage on show, in [-1, 1].
+        text: The text; "" for a whole turn.
+    """
+
+    value: float
+    share: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A credit method's row.
+
+    Attributes:
+        name: Its name.
+        trained: Whether the run was trained with it.
+        turns: What every turn got; the mean over its tokens under a method on that level.
+        tokens: What the tokens of every turn got, equal neighbours joined; none under a method
+            on the level of turns or episodes.
+        check: The sum that must come out, and whether it does.
+        ok: Whether it does.
+    """
+
+    name: str
+    trained: bool
+    turns: tuple[Credit, ...]
+    tokens: tuple[tuple[Credit, ...], ...]
+    check: str
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Lens:
+    """One training episode under every credit method.
+
+    Attributes:
+        prompt: The question.
+        group: What it was compared with, in words.
+        turns: Text that the policy wrote, reply, and pay of every turn.
+        methods: The methods that could be applied.
+        missing: Why the others could not.
+        largest: The largest advantage on show.
+    """
+
+    prompt: str
+    group: str
+    turns: tuple[Turn, ...]
+    methods: tuple[Method, ...]
+    missing: tuple[str, ...]
+    largest: float
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the page shows of one run of one design."""
+
+    design: str
+    label: str
+    talks: tuple[Talk, ...]
+    more: tuple[Talk, ...]
+    lens: Lens | None
+
+
+def spoken(run: Run, label: str) -> Spoken | None:
+    """Returns what a run left to read; None if that is nothing, or cannot be read."""
+    try:
+        data = json.loads((run.folder / "transcripts.json").read_text(encoding="utf-8"))
+        talks = [_talk(told) for told in data["transcripts"]]
+        lens = _lens(data["credit"]) if data.get("credit") else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not talks and lens is None:
+        return None
+    shown = [next((t for t in talks if t.right is right), None) for right in (True, False)]
+    first = tuple(talk for talk in shown if talk is not None)
+    more = tuple(talk for talk in talks if all(talk is not one for one in first))
+    return Spoken(run.design, label, first, more, lens)
+
+
+def split(text: str) -> Iterator[Piece]:
+    """Cuts a message into its parts, nothing left out but the tags of what could be read.
+
+    Example:
+        >>> [piece.text for piece in split("Hm. <think>Add.</think> <answer>65</answer>")]
+        ['Hm.', 'Add.', '65']
+        >>> next(split('<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>')).text
+        'add(a=1)'
+    """
+    between, *found = _BLOCK.split(text)
+    blocks = zip(found[::3], found[1::3], found[2::3], strict=True)
+    for tag, content, after in (("", "", between), *blocks):
+        if tag:
+            yield Piece(_KINDS[tag], _call(content) if tag == CALL else content.strip())
+        if after.strip():
+            yield Piece("text", after.strip())
+
+
+def _call(content: str) -> str:
+    """Writes a block of calls as a person would; as it stands if it cannot be read."""
+    message = parse(f"<{CALL}>{content}</{CALL}>")
+    if message.errors:
+        return content.strip()
+    return "\n".join(
+        f"{call.name}({', '.join(f'{k}={json.dumps(v)}' for k, v in call.arguments.items())})"
+        for call in message.calls
+    )
+
+
+def _talk(told: Mapping[str, Any]) -> Talk:
+    turns = tuple(
+        Turn(tuple(split(turn["said"])), str(turn["reply"]), float(turn["paid"]))
+        for turn in told["turns"]
+    )
+    record = told["record"]
+    right, paid = bool(record["success"]), float(record["designed_return"])
+    return Talk(right, str(told["prompt"]), str(told["answer"]), turns, paid)
+
+
+def _lens(told: Mapping[str, Any]) -> Lens:
+    texts = [[str(piece) for piece in turn["tokens"]] for turn in told["turns"]]
+    rows = [row for row in told["rows"] if row["turns"]]
+    values = [v for row in rows for part in (row["turns"], *row["tokens"]) for v in part]
+    largest = max(map(abs, values), default=0.0)
+    turns = tuple(
+        Turn(
+            (Piece("text", "".join(text) + "…" * bool(turn["left_out"])),), str(turn["reply"]), pay
+        )
+        for text, turn, pay in zip(texts, told["turns"], map(float, told["paid"]), strict=True)
+    )
+    return Lens(
+        str(told["prompt"]),
+        _group(told),
+        turns,
+        tuple(_method(row, texts, largest, told["trained"]) for row in rows),
+        tuple(f"{row['method']}: {row['check']}" for row in told["rows"] if not row["turns"]),
+        largest,
+    )
+
+
+def _group(told: Mapping[str, Any]) -> str:
+    returns = [float(value) for value in told["returns"]]
+    paid = [f"{returns.count(value)} × {value:.3g}" for value in sorted(set(returns))[::-1]]
+    if len(paid) > 4:
+        paid = [f"{min(returns):.3g} to {max(returns):.3g}"]
+    end = "right" if told["success"] else "wrong"
+    rollouts = count(len(returns), "rollout")
+    return f"{end} in the end; one of {rollouts} of this question, which were paid {listing(paid)}"
+
+
+def _method(
+    row: Mapping[str, Any], texts: Sequence[Sequence[str]], largest: float, trained: str
+) -> Method:
+    def credit(value: float, text: str = "") -> Credit:
+        return Credit(value, value / largest if largest > _ROUNDING else 0.0, text)
+
+    tokens = tuple(
+        tuple(
+            credit(value, "".join(text for _, text in joined))
+            for value, joined in itertools.groupby(
+                zip(values, text, strict=True), lambda pair: float(pair[0])
+            )
+        )
+        for values, text in zip(row["tokens"], texts, strict=bool(row["tokens"]))
+    )
+    off = "holds" if row["ok"] else "does not hold"
+    return Method(
+        str(row["method"]),
+        row["method"] == trained,
+        tuple(credit(float(value)) for value in row["turns"]),
+        tokens,
+        f"{row['check']}: {off}, off by {float(row['value']):.1g}",
+        bool(row["ok"]),
+    )
