@@ -29,6 +29,7 @@ class TaskVerdict:
         pick: The design to train on; None where the runs do not tell.
         answer: The same in words.
         cautions: What else to know before acting on it, a sentence each.
+        unit: What training is counted in, "steps" or "rollouts".
     """
 
     task: str
@@ -39,6 +40,7 @@ class TaskVerdict:
     pick: str | None
     answer: str
     cautions: tuple[str, ...]
+    unit: str = "steps"
 
 
 def judge(comparison: Comparison) -> tuple[TaskVerdict, ...]:
@@ -61,7 +63,7 @@ def normalised_scores(verdicts: Sequence[TaskVerdict]) -> dict[str, Estimate]:
 
 
 def recommend(
-    designs: Sequence[DesignVerdict], baseline: str | None, scale: Scale
+    designs: Sequence[DesignVerdict], baseline: str | None, scale: Scale, unit: str = "steps"
 ) -> tuple[str | None, str, tuple[str, ...]]:
     """Returns the design to train on, if the runs tell, the answer in words, and cautions.
 
@@ -75,6 +77,7 @@ def recommend(
         designs: The verdicts on one task.
         baseline: The baseline among them, if any.
         scale: The scale of the task.
+        unit: What training is counted in.
     """
     sound = [d for d in designs if 2 * d.hacked < len(d.scores)]
     pick, answer, cautions = None, "Train on none of these as they are.", []
@@ -84,7 +87,7 @@ def recommend(
         if height < _LEARNED:
             answer = f"No design learned the task; the highest is {top.design}, {_value(top)}."
         else:
-            pick, answer = _choose(top, sound, baseline, alone=len(designs) == 1)
+            pick, answer = _choose(top, sound, baseline, unit, alone=len(designs) == 1)
         if _LEARNED <= height < 0.5:
             half = score_text(scale.half, top.score)
             cautions.append(
@@ -106,12 +109,18 @@ def _judge_task(comparison: Comparison, task: str) -> TaskVerdict:
     scale = task_scale(runs)
     baseline = comparison.baseline if comparison.baseline in names and len(names) > 1 else None
     designs = tuple(judge_design(comparison, task, name, baseline, scale) for name in names)
-    pick, answer, cautions = recommend(designs, baseline, scale)
-    return TaskVerdict(task, runs[0].score, scale, baseline, designs, pick, answer, cautions)
+    unit = runs[0].unit
+    pick, answer, cautions = recommend(designs, baseline, scale, unit)
+    return TaskVerdict(task, runs[0].score, scale, baseline, designs, pick, answer, cautions, unit)
 
 
 def _choose(
-    top: DesignVerdict, sound: Sequence[DesignVerdict], baseline: str | None, *, alone: bool
+    top: DesignVerdict,
+    sound: Sequence[DesignVerdict],
+    baseline: str | None,
+    unit: str,
+    *,
+    alone: bool,
 ) -> tuple[str | None, str]:
     if alone:
         return None, f"{top.design} reaches {_value(top)}; no other design was trained."
@@ -124,7 +133,7 @@ def _choose(
     pick = min(level, key=lambda d: (d.hacked > 0, d.reach.median, -d.iqm.value))
     base = next((d for d in level if d.design == baseline), None)
     if base is not None:
-        return _against_level_baseline(pick, top, base)
+        return _against_level_baseline(pick, top, base, unit)
     against = next(
         (
             f" against {score_text(d.iqm.value, d.score)} with {d.design}"
@@ -139,12 +148,12 @@ def _choose(
 
 
 def _against_level_baseline(
-    pick: DesignVerdict, top: DesignVerdict, base: DesignVerdict
+    pick: DesignVerdict, top: DesignVerdict, base: DesignVerdict, unit: str
 ) -> tuple[str | None, str]:
     if pick.reach.high < base.reach.low:
         return pick.design, (
             f"Train on {pick.design}: it ends level with {base.design} at {_value(pick)}, but "
-            f"gets half way in {steps_text(pick.reach.median)} steps instead of "
+            f"gets half way in {steps_text(pick.reach.median)} {unit} instead of "
             f"{steps_text(base.reach.median)}."
         )
     if base is top:

@@ -21,6 +21,9 @@ from rewardsmith.rewards.config import build_design
 Learner = Callable[[Mapping[str, Any], RunFolder, Tracker, StopRequest, Progress], dict[str, Any]]
 """Trains by a configuration in a folder, resuming what lies there; returns the result."""
 
+LLM = "llm"
+"""The algorithm of agents that train a language model."""
+
 _NOT_IDENTITY = ("tracker", "folder")
 _PACKAGES = ("rewardsmith", "gymnasium", "stable-baselines3", "torch", "numpy", "mujoco")
 
@@ -114,13 +117,17 @@ def check(config: Mapping[str, Any]) -> None:
     try:
         design.bind(EnvCard.of(task))
         agent = config["agent"]
-        if agent["algorithm"] not in (*ALGORITHMS, *bandits.AGENTS):
-            known = (*ALGORITHMS, *bandits.AGENTS)
+        known = (*ALGORITHMS, *bandits.AGENTS, LLM)
+        if agent["algorithm"] not in known:
             raise unknown("algorithm", agent["algorithm"], known, where="agent.algorithm")
         if agent["algorithm"] in bandits.AGENTS:
             from rewardsmith.agents.bandits.learner import check_bandit
 
             check_bandit(config, task)
+        elif agent["algorithm"] == LLM:
+            from rewardsmith.agents.llm.learner import check_llm
+
+            check_llm(config, task)
         else:
             check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
     finally:
@@ -133,6 +140,10 @@ def _learner(config: Mapping[str, Any]) -> Learner:
         from rewardsmith.agents.bandits.learner import train_bandit
 
         return train_bandit
+    if config["agent"]["algorithm"] == LLM:
+        from rewardsmith.agents.llm.learner import train_llm
+
+        return train_llm
     from rewardsmith.agents.sb3.learner import train_sb3
 
     return train_sb3

@@ -342,7 +342,7 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
 
 def _first(info: Info) -> Info:
     return {
-        name: value[0].item() if value.ndim == 1 else value[0]
+        name: value.item(0) if value.ndim == 1 else value[0]
         for name, value in info.items()
         if not name.startswith("_")
     }

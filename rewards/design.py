@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from rewardsmith.envs.stateful import BoolArray, FloatArray
 from rewardsmith.rewards.combine.sums import WeightedSum
 from rewardsmith.rewards.component import Combiner, Component, Function, Term, Transform
 from rewardsmith.rewards.transition import Transition
+
+if TYPE_CHECKING:
+    from rewardsmith.rewards.credit import GroupReward
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class RewardDesign(Term):
             is a term too, so designs nest: give a term transforms of its own that way.
         combine: How the values become one; by default their sum.
         transforms: Applied to the combined stream, in order.
+        group: `GroupReward`s, which change what an episode is paid once the episodes of its
+            group are finished, in order. Only learners that play groups can use them.
 
     Raises:
         ConfigError: If there is no term, or the combiner names a term that is not there.
@@ -61,6 +66,7 @@ class RewardDesign(Term):
     terms: Mapping[str, Term | Callable[[Transition], Any]]
     combine: Combiner = field(default_factory=WeightedSum)
     transforms: Sequence[Transform] = ()
+    group: Sequence[GroupReward] = ()
     _terms: dict[str, Term] = field(init=False, repr=False, compare=False)
     _nested: frozenset[str] = field(init=False, repr=False, compare=False)
 
@@ -75,7 +81,7 @@ class RewardDesign(Term):
             for name, term in self.terms.items()
         }
         self.terms = self._terms
-        self.transforms = tuple(self.transforms)
+        self.transforms, self.group = tuple(self.transforms), tuple(self.group)
         self.combine.check(self.terms)
         self.row_independent = all(part.row_independent for _, part in self._parts())
         self._nested = frozenset(
@@ -188,6 +194,7 @@ class RewardDesign(Term):
         ]
         parts.append(("combine", self.combine))
         parts += [(f"transforms[{i}]", part) for i, part in enumerate(self.transforms)]
+        parts += [(f"group[{i}]", part) for i, part in enumerate(self.group)]
         return parts
 
     def _not_finite(self, parts: dict[str, FloatArray], total: FloatArray) -> RewardError:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rewardsmith.envs.card import EnvCard
-from rewardsmith.envs.errors import RewardError
+from rewardsmith.envs.errors import ConfigError, RewardError
 from rewardsmith.envs.stateful import BoolArray, FloatArray, Stateful
 from rewardsmith.rewards.design import Payment, RewardDesign
 from rewardsmith.rewards.transition import Batch, Transition
@@ -31,6 +31,12 @@ class RewardStream(Stateful):
     state_names = ("design", "_observation", "_info", "_steps")
 
     def __init__(self, design: RewardDesign, card: EnvCard, n: int) -> None:
+        if design.group:
+            raise ConfigError(
+                f"the design compares episodes that share a start ({type(design.group[0]).__name__}"
+                "), which are not known step by step; use an agent that plays groups, such as "
+                "agent=grpo on a text task"
+            )
         design.bind(card)
         design.reset(np.ones(n, dtype=np.bool_))
         self.design = design

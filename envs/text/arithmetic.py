@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -60,7 +61,7 @@ def read_number(text: str) -> Fraction | None:
         >>> read_number("$1,250.50"), read_number("12 or 13"), read_number("3/4")
         (Fraction(2501, 2), None, Fraction(3, 4))
     """
-    plain = text.strip().strip("$%. ").replace(" ", "")
+    plain = text.strip().rstrip("$%. ").lstrip("$% ").replace(" ", "")
     if not plain or len(plain) > LONGEST or not _NUMBER.fullmatch(plain) or plain[-1] in "+-":
         return None
     try:
@@ -72,6 +73,8 @@ def read_number(text: str) -> Fraction | None:
 def _value(node: ast.AST) -> Fraction:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            if not math.isfinite(number):
+                raise ToolError("the numbers grow too large.")
             return _sound(Fraction(str(number)))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand)

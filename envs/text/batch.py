@@ -103,6 +103,29 @@ class TextEnv(BatchEnv):
         self._arrived: list[int] = []
         self._slow = SlowTurns(min(num_envs, THREADS))
 
+    def open(self, row: int, seed: int) -> str:
+        """Starts a new episode in one row, as `reset(seed=seed)` of a single environment does.
+
+        Returns:
+            The first message to the agent.
+        """
+        rows = np.array([row])
+        self._seed(rows, [seed] * self.num_envs)
+        self._begin(rows)
+        return self.transcripts[row].observation
+
+    def place(self, row: int, transcript: Transcript) -> None:
+        """Puts a conversation into one row, to be gone on with from there.
+
+        Raises:
+            EnvError: If the conversation is over, or the row still waits for a tool.
+        """
+        turns = len(transcript.turns)
+        if transcript.over or turns >= self.dialogue.budget.turns or row in self._slow:
+            state = "waits for a tool" if row in self._slow else "cannot hold what is over"
+            raise EnvError(f"row {row} {state}; place a conversation that goes on in a free row")
+        self.transcripts[row], self.elapsed[row], self.done[row] = transcript, turns, False
+
     def send(self, rows: Sequence[int] | IntArray, messages: Sequence[str]) -> None:
         """Says one message in each of `rows`; slow tools go on in the background.
 

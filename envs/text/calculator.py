@@ -145,11 +145,11 @@ class Calculator(TextEnv):
         >>> env = Calculator(1)
         >>> (problem,), _ = env.reset(seed=5)
         >>> problem
-        'Max has 18 eggs. He gets 76 more. How many eggs has Max now?'
-        >>> call = write([ToolCall("calculator", {"expression": "18+76"})])
+        'Max has 68 cards. He loses 45. How many cards has Max now?'
+        >>> call = write([ToolCall("calculator", {"expression": "68-45"})])
         >>> env.step([call])[0]
-        ['94']
-        >>> env.step(["<answer>94</answer>"])[1]
+        ['23']
+        >>> env.step(["<answer>23</answer>"])[1]
         array([1.])
     """
 

@@ -28,6 +28,7 @@ Script = Callable[[Transcript], str]
 SCRIPTS = ("oracle", "careless", "hacker")
 SPLITS = ("train", "test")
 _TEST_SHARE = 5
+_DRAWS = 1_000
 _NO_BLOCK = "Error: write a <tool_call> or an <answer>."
 
 
@@ -123,12 +124,17 @@ class Dialogue(ABC):
         return found
 
     def begin(self, seed: int) -> Transcript:
-        """Returns a fresh conversation about the task of the split that the seed draws."""
+        """Returns a fresh conversation about the task of the split that the seed draws.
+
+        Raises:
+            EnvError: If there seems to be no task of the split.
+        """
         source = random.Random(seed)
-        while True:
+        for _ in range(_DRAWS):
             task = self.task(source)
             if (zlib.crc32(task.id.encode()) % _TEST_SHARE == 0) == (self.split == "test"):
                 return Transcript(task)
+        raise EnvError(f"{_DRAWS} draws gave no task of the {self.split} split; take other data")
 
     def reply(self, transcript: Transcript, message: Message) -> Transcript:
         """Returns the conversation after a message; slow tools are waited for."""

@@ -14,13 +14,17 @@ several, one JSON object per line. What cannot be read becomes a sentence, never
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rewardsmith.envs.text.transcript import Message, ToolCall
 
 LONGEST = 50_000
 """Characters of a message that are read; a longer one is refused."""
+
+DEEPEST = 50
+"""Levels of lists and objects that a JSON value may have; a deeper one could not be copied."""
 
 THINK, CALL, ANSWER = "think", "tool_call", "answer"
 
@@ -147,10 +151,24 @@ def _openai(text: str, errors: list[str]) -> tuple[str, list[ToolCall]]:
 def _load(text: str) -> Any:
     """Returns the JSON value, or None where there is none."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
+    return None if _is_deeper(value, DEEPEST) else value
 
 
-def _refuse(constant: str) -> Any:
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether there are more levels of lists and objects in a value."""
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in inner)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

@@ -34,9 +34,9 @@ class Finding:
 def preflight(verifier: Verifier, dialogue: Dialogue, seeds: Iterable[int]) -> list[Finding]:
     """Returns what a verifier gets wrong on the tasks that `seeds` draw.
 
-    Gold, the oracle's transcript, must get full marks. If the verifier judges content, an empty
-    message, the question as its own answer and the hacker's transcript must get less. Two
-    calls on one transcript must agree. An abstention is never wrong.
+    Gold, the oracle's transcript, must get full marks, unless the verifier prices effort. If it
+    judges content, an empty message, the question as its own answer and the hacker's transcript
+    must get less. Two calls on one transcript must agree. An abstention is never wrong.
     """
     findings: list[Finding] = []
     for seed in seeds:
@@ -63,5 +63,5 @@ def _wrong(verifier: Verifier, check: str, outcome: Outcome) -> bool:
     if not isinstance(outcome, Scored):
         return False
     if check == "gold":
-        return outcome.value < FULL
+        return outcome.value < FULL and not verifier.prices_effort
     return verifier.judges_content and outcome.value >= FULL

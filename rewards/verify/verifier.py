@@ -45,6 +45,8 @@ class Verifier(Component):
 
     judges_content: ClassVar[bool] = True
     """Whether a wrong answer must score less than a right one; false for form and cost."""
+    prices_effort: ClassVar[bool] = False
+    """Whether a right way may score less than 1, since it takes calls or words."""
 
     @abstractmethod
     def score(self, transcript: Transcript) -> Outcome:
@@ -60,6 +62,15 @@ class Verifier(Component):
             return self.score(transcript)
         except Exception as error:
             return Failed(f"{type(error).__name__}: {error}")
+
+
+def needs_transcripts(card: EnvCard, who: str) -> None:
+    """Raises ConfigError if a task has no transcript that `who` could judge."""
+    if not card.is_fact("answered"):
+        raise ConfigError(
+            f"{who} judges transcripts, {card.id} is no text task; "
+            "use an environment such as env=calculator"
+        )
 
 
 @dataclass
@@ -94,11 +105,7 @@ class Verified(Term):
 
     def bind(self, card: EnvCard) -> None:
         """Checks that the task is a text task."""
-        if not card.is_fact("answered"):
-            raise ConfigError(
-                f"{type(self.verifier).__name__} judges transcripts, {card.id} is no text task; "
-                "use an environment such as env=calculator"
-            )
+        needs_transcripts(card, type(self.verifier).__name__)
         self.verifier.bind(card)
 
     def __call__(self, transition: Transition) -> FloatArray:

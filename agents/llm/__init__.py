@@ -1,0 +1,1 @@
+"""Language models as policies: generation, log-probabilities, rollouts and training."""

@@ -1,0 +1,262 @@
+"""Training a language-model policy in the `train` job: warmed up, resumed, judged greedily."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import hashlib
+import io
+import json
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+
+from rewardsmith.agents.evaluation import EVALUATION_SEED, FINAL_SEED
+from rewardsmith.agents.files import read_sealed, write_json, write_sealed
+from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
+from rewardsmith.agents.llm.policy import Policy
+from rewardsmith.agents.llm.samples import samples
+from rewardsmith.agents.llm.sampling import Sampling
+from rewardsmith.agents.llm.trainer import Settings, Trainer
+from rewardsmith.agents.llm.warm_up import WarmUp
+from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
+from rewardsmith.agents.recorder import means
+from rewardsmith.agents.run_folder import RunFolder
+from rewardsmith.agents.tasks import make_task
+from rewardsmith.agents.trackers import Tracker
+from rewardsmith.envs.errors import ConfigError, unknown
+from rewardsmith.envs.text.batch import TextEnv
+from rewardsmith.rewards.config import build, build_design
+from rewardsmith.rewards.design import RewardDesign
+from rewardsmith.rewards.episode import Episode
+
+_PARTS = ("model", "warm_up", "training")
+_GREEDY = 0.0
+
+
+@dataclass
+class Ledger:
+    """What a run has to report so far; part of the checkpoint.
+
+    Attributes:
+        rows: One line of metrics per evaluation.
+        told: What the batches since the last evaluation reported.
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    told: list[dict[str, float]] = field(default_factory=list)
+
+
+def check_llm(config: Mapping[str, Any], task: Any) -> None:
+    """Raises ConfigError if the configured agent cannot learn the task."""
+    _text_env(task, config)
+    settings = _settings(config)
+    Chat(_load_policy(config).tokenizer)
+    design, training = build_design(config["reward"]), settings["training"]
+    LikelihoodObjective.of(design, training.advantage, training.reward_gradient, 1)
+    if "node" in training.advantage.needs and training.tree is None:
+        raise ConfigError(
+            f"{type(training.advantage).__name__} needs tree rollouts; set agent.settings."
+            "training.tree as agent=treeps_rag does"
+        )
+
+
+def train_llm(
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    tracker: Tracker,
+    stop: StopRequest,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Trains by at least `total_steps` rollouts; returns the final evaluation.
+
+    A rollout is one episode. Evaluations play tasks of the test split, where the task has one,
+    by the likeliest tokens. Resumes from the folder's checkpoint, random states included.
+    """
+    torch.set_num_threads(1)
+    rollouts, evaluation = int(config["total_steps"]), config["evaluation"]
+    trainer, ledger = _start_or_resume(config, folder)
+    judge = Judge(config, trainer)
+    every = max(1, rollouts // evaluation["points"])
+    while True:
+        due = len(ledger.rows) * every
+        if trainer.episodes >= min(due, rollouts):
+            shown = judge.play(evaluation["episodes"], EVALUATION_SEED)[1]
+            _milestone(folder, tracker, trainer, ledger, means(shown))
+            progress(trainer.episodes, ledger.rows[-1])
+            folder.write_status("running", trainer.episodes, rollouts)
+            if trainer.episodes >= rollouts:
+                break
+            if stop.is_asked():
+                folder.write_status("interrupted", trainer.episodes, rollouts)
+                raise Interrupted.at(trainer.episodes)
+        ledger.told.append(trainer.step())
+    trainer.policy.model.save_pretrained(folder.path / "model")
+    trainer.policy.tokenizer.save_pretrained(folder.path / "model")
+    episodes, records = judge.play(evaluation["final_episodes"], FINAL_SEED)
+    write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
+    return _result(judge, records, evaluation["final_episodes"])
+
+
+class Judge:
+    """Plays fresh tasks with a trainer's policy and reports what each episode earned.
+
+    Args:
+        config: The run's configuration.
+        trainer: Whose policy and design are judged.
+    """
+
+    def __init__(self, config: Mapping[str, Any], trainer: Trainer) -> None:
+        self.trainer, self.gamma = trainer, float(config["agent"]["gamma"])
+        env = copy.deepcopy(dict(config["env"]))
+        options = dict(env.get("options") or {})
+        self.env = _make({**env, "options": {**options, "split": "test"}}, trainer.env.num_envs)
+        drawn = trainer.settings.sampling
+        deterministic = config["evaluation"]["deterministic"]
+        self.sampling = replace(drawn, temperature=_GREEDY) if deterministic else drawn
+
+    def play(self, episodes: int, seed: int) -> tuple[list[Episode], list[dict[str, float]]]:
+        """Returns the episodes of the seeds from `seed` on, and a record of each."""
+        played = self.trainer.play(range(seed, seed + episodes), self.sampling, seed, self.env)
+        return played, self.records(played)
+
+    def records(self, episodes: Sequence[Episode]) -> list[dict[str, float]]:
+        """Returns what each episode earned by the task and by the design, which is not changed."""
+        design: RewardDesign = copy.deepcopy(self.trainer.design)
+        records = []
+        for episode in self.trainer.with_likelihoods(episodes):
+            payment = design.settle(episode.transitions())
+            discount = self.gamma ** np.arange(len(episode))
+            records.append(
+                {
+                    "success": float(episode.success),
+                    "task_return": float(episode.rewards.sum()),
+                    "designed_return": float((discount * payment.total).sum()),
+                    "length": float(len(episode)),
+                    **{f"term/{n}": float(v.sum()) for n, v in payment.parts.items()},
+                }
+            )
+        return records
+
+    def scripted(self, script: str, episodes: int, seed: int) -> list[dict[str, float]]:
+        """Returns the records of a scripted policy on the same tasks."""
+        from rewardsmith.agents.llm.warm_up import scripted
+
+        chat = self.trainer.chat
+        return self.records(
+            [scripted(self.env, chat, script, seed + i, None) for i in range(episodes)]
+        )
+
+
+def _start_or_resume(config: Mapping[str, Any], folder: RunFolder) -> tuple[Trainer, Ledger]:
+    settings, seed = _settings(config), config["seed"]
+    env = _make(config["env"], config["agent"]["n_envs"])
+    design = build_design(config["reward"])
+    design.bind(env.card)
+    policy = _load_policy(config)
+    data = read_sealed(folder.checkpoint)
+    training: Settings = settings["training"]
+    if data is None:
+        _warm_up(config, settings["warm_up"], policy, env, training.system)
+    trainer = Trainer(policy, env, design, training, seed)
+    if data is None:
+        return trainer, Ledger()
+    state = pickle.loads(data)
+    trainer.load_state_dict(state["trainer"])
+    return trainer, state["ledger"]
+
+
+def _warm_up(
+    config: Mapping[str, Any], warm_up: WarmUp, policy: Policy, env: TextEnv, system: bool
+) -> None:
+    """Fits the policy to a script, or takes the weights of an equal warm-up done before."""
+    if not warm_up.steps:
+        return
+    told = [config["agent"]["settings"][part] for part in ("model", "warm_up")]
+    key = json.dumps([told, config["env"], config["seed"], system, torch.__version__])
+    cache = Path(os.environ.get("REWARDSMITH_CACHE", Path.home() / ".cache" / "rewardsmith"))
+    file = cache / "warm_up" / hashlib.sha256(key.encode()).hexdigest()[:24]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        data = read_sealed(file)
+        if data is not None:
+            policy.model.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
+            return
+        instructions = env.dialogue.instructions if system else None
+        for _ in warm_up.fit(policy, env, instructions, config["seed"]):
+            pass
+        buffer = io.BytesIO()
+        torch.save(policy.model.state_dict(), buffer)
+        write_sealed(file, buffer.getvalue())
+
+
+def _milestone(
+    folder: RunFolder, tracker: Tracker, trainer: Trainer, ledger: Ledger, shown: dict[str, float]
+) -> None:
+    told = {f"train/{name}": value for name, value in means(ledger.told).items()}
+    row = {"step": float(trainer.episodes), **shown, **told}
+    ledger.rows.append(row)
+    ledger.told = []
+    folder.write_metrics(ledger.rows)
+    tracker.log(trainer.episodes, {f"evaluation/{k}": v for k, v in shown.items()} | told)
+    state = {"trainer": trainer.state_dict(), "ledger": ledger}
+    write_sealed(folder.checkpoint, pickle.dumps(state))
+
+
+def _result(judge: Judge, records: list[dict[str, float]], episodes: int) -> dict[str, Any]:
+    terms = [name for name in records[0] if name.startswith("term/")]
+    return {
+        "score": "success",
+        **{name: [r[name] for r in records] for name in records[0] if name not in terms},
+        "terms": {name.removeprefix("term/"): [r[name] for r in records] for name in terms},
+        "oracle": means(judge.scripted("oracle", episodes, FINAL_SEED)),
+        "card": judge.env.card.summary(),
+    }
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Builds the parts of `agent.settings`."""
+    settings = config["agent"]["settings"]
+    for name in settings:
+        if name not in _PARTS:
+            raise unknown("setting", name, _PARTS, where="agent.settings")
+    built: dict[str, Any] = build(settings, "agent.settings")
+    for name, kind in (("warm_up", WarmUp), ("training", Settings)):
+        if not isinstance(built.get(name), kind):
+            raise ConfigError(f"agent.settings.{name} must have _target_ {kind.__name__}")
+    sampling: Sampling = built["training"].sampling
+    if not sampling.temperature > 0:
+        raise ConfigError("agent.settings.training.sampling.temperature must be above 0")
+    return built
+
+
+def _load_policy(config: Mapping[str, Any]) -> Policy:
+    model = dict(config["agent"]["settings"]["model"])
+    if model["name"] == "tiny":
+        model["seed"] = config["seed"]
+    device = None if config["device"] == "auto" else config["device"]
+    return Policy.load(model.pop("name"), device=device, **model)
+
+
+def _make(env: Mapping[str, Any], n: int) -> TextEnv:
+    return _text_env(make_task(env, n, AutoresetMode.DISABLED), {"env": env})
+
+
+def _text_env(task: Any, config: Mapping[str, Any]) -> TextEnv:
+    env = task.unwrapped
+    if isinstance(env, TextEnv) and not env.by_menu:
+        return env
+    why = "is played by menu" if isinstance(env, TextEnv) else "is no text task"
+    raise ConfigError(
+        f"a language model speaks; env={config['env']['name']} {why}. Use a text task such as "
+        "env=calculator with actions=text, or another agent"
+    )

@@ -1,0 +1,323 @@
+"""`Trainer`: rollouts, pay, credit, update; one loop for every design and credit method."""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.generator import CachedGenerator
+from rewardsmith.agents.llm.likelihood_objective import (
+    GoldAnswers,
+    LikelihoodObjective,
+    episode_weights,
+)
+from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective, token_weights
+from rewardsmith.agents.llm.pay import PaidBatch, pay
+from rewardsmith.agents.llm.policy import Policy
+from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Signals, probed
+from rewardsmith.agents.llm.rollout import Rollout
+from rewardsmith.agents.llm.samplers import MixedPrompts, Prompts, UniformPrompts
+from rewardsmith.agents.llm.sampling import Sampling
+from rewardsmith.agents.llm.token_batch import TokenBatch
+from rewardsmith.agents.llm.tree_rollout import TreeRollout, TreeSettings
+from rewardsmith.envs.errors import ConfigError, RewardsmithError
+from rewardsmith.envs.stateful import FloatArray
+from rewardsmith.envs.text.batch import TextEnv
+from rewardsmith.rewards.credit import Advantage, GroupRelative
+from rewardsmith.rewards.design import RewardDesign
+from rewardsmith.rewards.episode import Episode, Group
+from rewardsmith.rewards.likelihood import likelihood_terms
+
+
+class TrainingError(RewardsmithError):
+    """Training cannot go on; the last good checkpoint stays."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a policy is trained.
+
+    Attributes:
+        advantage: Who gets how much credit.
+        objective: The loss.
+        aggregation: How tokens weigh in it, see `token_weights`.
+        prompts: Which tasks are played, and how often.
+        prompts_per_batch: Tasks of a batch.
+        group_size: Rollouts of each, on average.
+        sampling: How tokens are drawn.
+        epochs: Passes over a batch.
+        minibatches: Optimiser steps of a pass.
+        micro_batch: Conversations in memory at once.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW.
+        max_grad_norm: Gradients are scaled down to this norm.
+        system: Whether the task's instructions are said first.
+        tree: How rollouts branch; None for `group_size` separate ones of each task.
+        reward_gradient: Coefficient of the gradient through a likelihood reward itself, see
+            `LikelihoodObjective`; 0 for none.
+
+    Raises:
+        ConfigError: If a number is out of range.
+    """
+
+    advantage: Advantage = field(default_factory=GroupRelative)
+    objective: ClippedObjective = field(default_factory=ClippedObjective)
+    aggregation: Aggregation = "sequence_mean"
+    prompts: Prompts = field(default_factory=UniformPrompts)
+    prompts_per_batch: int = 8
+    group_size: int = 8
+    sampling: Sampling = field(default_factory=Sampling)
+    epochs: int = 1
+    minibatches: int = 1
+    micro_batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    system: bool = False
+    tree: TreeSettings | None = None
+    reward_gradient: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("prompts_per_batch", "group_size", "epochs", "minibatches", "micro_batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+class Trainer:
+    """Trains a policy in text environments by a design.
+
+    Args:
+        policy: The language model.
+        env: The conversations, under autoreset mode "Disabled".
+        design: What is paid; bound to the task.
+        settings: How.
+        seed: Seed of prompts and sampling.
+
+    Attributes:
+        episodes: Rollouts played so far.
+        updates: Batches learned from so far.
+
+    Raises:
+        ConfigError: If the model has no chat template, or the settings do not fit together.
+    """
+
+    def __init__(
+        self, policy: Policy, env: TextEnv, design: RewardDesign, settings: Settings, seed: int
+    ) -> None:
+        self.policy, self.env, self.design, self.settings = policy, env, design, settings
+        self.chat = Chat(policy.tokenizer)
+        self.generator = self._generator(settings.sampling, seed)
+        self.prompts = settings.prompts
+        self.prompts.begin(seed)
+        self.episodes = self.updates = 0
+        self.last: PaidBatch | None = None
+        self.last_groups: list[Group] = []
+        parameters = [p for p in policy.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            parameters, settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._parameters = parameters
+        self._reference = self._copy_of_policy() if settings.objective.kl > 0 else None
+        self._likelihood = LikelihoodObjective.of(
+            design, settings.advantage, settings.reward_gradient, settings.micro_batch
+        )
+        self._fact_names = [GOLD_LOGPROB] if any(likelihood_terms(design)) else []
+        self._answers: GoldAnswers | None = None
+
+    def step(self) -> dict[str, float]:
+        """Plays a batch and learns from it; returns what to report.
+
+        Raises:
+            TrainingError: If the loss is not finite; the weights are left as they were.
+        """
+        started = time.monotonic()
+        groups, paid, told = self.collect()
+        rollouts = paid.rollouts
+        advantages = self.settings.advantage.tokens(rollouts)
+        episodes = [episode for group in groups for episode in group]
+        batch = TokenBatch.of(episodes, self._pad)
+        old = batch.lay_out(np.concatenate([s.tokens.logprobs for e in episodes for s in e.steps]))
+        share = batch.lay_out(rollouts.weight[rollouts.step])
+        if self._likelihood is not None:
+            weights = episode_weights(self.settings.advantage, rollouts)
+            self._answers = self._likelihood.on(self.policy, self.chat, episodes, weights)
+        told |= self._update(batch, old, batch.lay_out(advantages), share)
+        self.updates += 1
+        self.last, self.last_groups = paid, groups
+        told["tokens_per_s"] = rollouts.n_tokens / (time.monotonic() - started)
+        return told | {f"term/{name}": float(v.mean()) for name, v in paid.parts.items()}
+
+    def collect(self) -> tuple[list[Group], PaidBatch, dict[str, float]]:
+        """Plays until a batch is full of groups worth learning from; returns it, its pay, metrics."""
+        settings, kept = self.settings, []
+        played: list[Group] = []
+        rounds = self.prompts.rounds if isinstance(self.prompts, MixedPrompts) else 1
+        for _ in range(rounds):
+            groups = self._play(settings.prompts_per_batch - len(kept))
+            solved = [np.array([episode.success for episode in group]) for group in groups]
+            for group, right in zip(groups, solved, strict=True):
+                self.prompts.learn(group.start, float(right.sum()), len(right))
+            keep = self.prompts.keep(np.array([right.mean() for right in solved]))
+            played += groups
+            kept += [group for group, kept_ in zip(groups, keep, strict=True) if kept_]
+            if len(kept) >= settings.prompts_per_batch:
+                break
+        groups = kept or played[: settings.prompts_per_batch]
+        groups, signals = self._probed(groups, [*self._fact_names, *settings.advantage.needs])
+        paid = pay(self.design, groups, signals)
+        return groups, paid, _batch_metrics(played, paid)
+
+    def play(
+        self, seeds: Iterable[int], sampling: Sampling, seed: int, env: TextEnv
+    ) -> list[Episode]:
+        """Returns episodes by the present policy in another environment, beside training."""
+        return self._rollout(self._generator(sampling, seed), env).play(seeds)
+
+    def with_likelihoods(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Returns episodes with the probabilities that terms of the design read, if any do."""
+        return list(self._probed([Group(tuple(episodes))], self._fact_names)[0][0])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that the next step depends on, as bytes and plain data."""
+        torch_state = io.BytesIO()
+        weights = {n: p.detach() for n, p in self.policy.model.named_parameters()}
+        torch.save({"weights": weights, "optimiser": self.optimiser.state_dict()}, torch_state)
+        return {
+            "torch": torch_state.getvalue(),
+            "generator": self.generator.state_dict(),
+            "prompts": self.prompts.state_dict(),
+            "design": self.design.state_dict(),
+            "counts": (self.episodes, self.updates),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts back what `state_dict` returned."""
+        saved = torch.load(io.BytesIO(state["torch"]), weights_only=True)
+        self.policy.model.load_state_dict(saved["weights"], strict=False)
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.generator.load_state_dict(state["generator"])
+        self.prompts.load_state_dict(state["prompts"])
+        self.design.load_state_dict(state["design"])
+        self.episodes, self.updates = state["counts"]
+
+    # ---- Machinery -----------------------------------------------------------------
+
+    def _play(self, count: int) -> list[Group]:
+        chosen = self.prompts.choose(count, self.settings.group_size)
+        if self.settings.tree is not None:
+            trees = self._tree_rollout(self.settings.tree).play(prompt for prompt, _ in chosen)
+            self.episodes += sum(map(len, trees))
+            return trees
+        seeds = [prompt for prompt, rollouts in chosen for _ in range(rollouts)]
+        episodes = iter(self._rollout(self.generator, self.env).play(seeds))
+        self.episodes += len(seeds)
+        return [
+            Group(tuple(next(episodes) for _ in range(rollouts)), prompt)
+            for prompt, rollouts in chosen
+        ]
+
+    def _update(
+        self, batch: TokenBatch, old: Tensor, advantages: Tensor, share: Tensor
+    ) -> dict[str, float]:
+        """Takes the optimiser's steps on a batch; returns the means of what they report."""
+        settings, total = self.settings, dict[str, float]()
+        longest = settings.sampling.max_new_tokens * self.env.dialogue.budget.turns
+        sizes = settings.epochs * settings.minibatches
+        for _ in range(settings.epochs):
+            order = torch.from_numpy(self.prompts.random.permutation(len(batch)))
+            for rows in order.tensor_split(settings.minibatches):
+                weights = token_weights(batch.written[rows], settings.aggregation, longest)
+                weights = weights * share[rows]
+                told = self._optimise(batch, rows, old[rows], advantages[rows], weights)
+                for name, value in told.items():
+                    total[name] = total.get(name, 0.0) + value / sizes
+        return total
+
+    def _optimise(
+        self, batch: TokenBatch, rows: Tensor, old: Tensor, advantages: Tensor, weights: Tensor
+    ) -> dict[str, float]:
+        """Takes one optimiser step, its gradient summed over micro-batches."""
+        told: dict[str, float] = {"loss": 0.0}
+        self.optimiser.zero_grad()
+        for part in torch.arange(len(rows)).split(self.settings.micro_batch):
+            piece = batch.take(rows[part]).to(self.policy.device)
+            width = piece.written.shape[1]
+            laid = (x[part, :width].to(self.policy.device) for x in (old, advantages, weights))
+            loss = self._loss(piece, *laid)
+            if not torch.isfinite(loss.value):
+                raise TrainingError(
+                    f"the loss is {loss.value.item()} at update {self.updates + 1}; the weights of "
+                    "the last checkpoint stay. Lower agent.settings.learning_rate"
+                )
+            loss.value.backward()  # type: ignore[no-untyped-call]
+            told["loss"] += float(loss.value.detach())
+            for name, value in loss.metrics.items():
+                told[name] = told.get(name, 0.0) + value
+        if self._answers is not None:
+            told |= self._answers.backward(rows.tolist())
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
+        self.optimiser.step()
+        return told | {"grad_norm": float(norm)}
+
+    def _loss(self, piece: TokenBatch, old: Tensor, advantages: Tensor, weights: Tensor) -> Any:
+        objective, temperature = self.settings.objective, self.settings.sampling.temperature
+        logprobs, entropies = self.policy.logprobs(
+            piece.ids, piece.attention, temperature, want_entropy=True
+        )
+        reference = None
+        if self._reference is not None:
+            with torch.no_grad():
+                reference = self._reference.logprobs(piece.ids, piece.attention, temperature)
+        return objective(logprobs, old, advantages, weights, reference, entropies)
+
+    @property
+    def _pad(self) -> int:
+        tokenizer = self.policy.tokenizer
+        return int(tokenizer.pad_token_id or tokenizer.eos_token_id or 0)
+
+    def _generator(self, sampling: Sampling, seed: int) -> CachedGenerator:
+        return CachedGenerator(
+            self.policy, self.chat.stop_ids, slots=self.env.num_envs, sampling=sampling, seed=seed
+        )
+
+    def _rollout(self, generator: CachedGenerator, env: TextEnv) -> Rollout:
+        system = env.dialogue.instructions if self.settings.system else None
+        return Rollout(env, generator, self.chat, self.policy.tokenizer.decode, system)
+
+    def _tree_rollout(self, settings: TreeSettings) -> TreeRollout:
+        system = self.env.dialogue.instructions if self.settings.system else None
+        decode = self.policy.tokenizer.decode
+        return TreeRollout(self.env, self.generator, self.chat, decode, system, settings)
+
+    def _probed(self, groups: Sequence[Group], names: Sequence[str]) -> tuple[list[Group], Signals]:
+        return probed(self.policy, self.chat, groups, names, self.settings.micro_batch)
+
+    def _copy_of_policy(self) -> Policy:
+        return Policy(copy.deepcopy(self.policy.model), self.policy.tokenizer)
+
+
+def _batch_metrics(played: Sequence[Group], paid: PaidBatch) -> dict[str, float]:
+    """Returns what a batch came to, before anything is learned from it."""
+    rollouts = paid.rollouts
+    returns: FloatArray = rollouts.returns
+    silent = [len(set(returns[rollouts.group == g].tolist())) < 2 for g in range(rollouts.n_groups)]
+    return {
+        "success": float(np.mean([episode.success for group in played for episode in group])),
+        "designed_return": float(returns.mean()),
+        "no_signal": float(np.mean(silent)),
+        "abstained": float(1.0 - rollouts.scored.mean()),
+        "turns": rollouts.n_steps / rollouts.n_episodes,
+        "tokens": rollouts.n_tokens / rollouts.n_episodes,
+    }

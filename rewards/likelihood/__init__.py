@@ -1,0 +1,11 @@
+"""Likelihood: rewards read off a policy's own probabilities. No torch: the trainer scores."""
+
+from rewardsmith.rewards.likelihood.reference import (
+    GOLD_LOGPROBS,
+    Kind,
+    ReferenceLikelihood,
+    likelihood,
+    likelihood_terms,
+)
+
+__all__ = ["GOLD_LOGPROBS", "Kind", "ReferenceLikelihood", "likelihood", "likelihood_terms"]
