@@ -83,9 +83,28 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
             check(cell.config)
         except RewardsmithError as error:
             raise ConfigError(f"{cell.task} with {cell.design}: {error}") from None
+    _check_one_kind(cells[: len(tasks) * len(designs)])
     for cell in cells:
         cell.folder.check_config(identity(cell.config))
     return cells
+
+
+def _check_one_kind(cells: Sequence[Cell]) -> None:
+    """Refuses agents of one task that are judged by different things."""
+    from rewardsmith.agents.bandits import AGENTS
+    from rewardsmith.agents.bandits.learner import lasts_all_rounds
+
+    kinds: dict[str, dict[bool, str]] = {}
+    for cell in cells:
+        agent = cell.config["agent"]
+        while_learning = agent["algorithm"] in AGENTS and lasts_all_rounds(cell.config)
+        kinds.setdefault(cell.task, {})[while_learning] = agent["name"]
+    for task, judged in kinds.items():
+        if len(judged) == 2:
+            raise ConfigError(
+                f"on {task} {judged[True]} is judged while it learns, over all rounds, and "
+                f"{judged[False]} by episodes afterwards; compare agents of one kind"
+            )
 
 
 def run_cells(cells: Sequence[Cell], n_jobs: int) -> dict[str, str]:

@@ -186,7 +186,7 @@ def _progress() -> Progress:
 
 
 def _note(metrics: Mapping[str, float]) -> str:
-    shown = {"task_return": "return", "success": "success"}
+    shown = {"task_return": "return", "success": "success", "warm_up": "warming up"}
     return "  ".join(
         f"{label} {metrics[key]:.2f}" for key, label in shown.items() if key in metrics
     )

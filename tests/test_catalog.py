@@ -11,8 +11,9 @@ import yaml
 
 from rewardsmith.agents.bandits.agent import BanditAgent
 from rewardsmith.agents.bandits.cascading import CascadeAgent
+from rewardsmith.agents.llm.samplers import Prompts
 from rewardsmith.rewards import Combiner, Term, Transform
-from rewardsmith.rewards.credit import GroupReward
+from rewardsmith.rewards.credit import Advantage, GroupReward
 from rewardsmith.rewards.shaping import DynamicPotential, Potential
 from rewardsmith.rewards.verify import Verifier
 
@@ -23,6 +24,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "Transform": (Transform,),
     "Verifier": (Verifier,),
     "GroupReward": (GroupReward,),
+    "Advantage": (Advantage,),
+    "Sampler": (Prompts,),
     "Agent": (BanditAgent, CascadeAgent),
 }
 
@@ -41,6 +44,6 @@ def test_a_row_names_a_public_component_that_cites_it(row: dict[str, str]) -> No
     module, _, name = row["component"].rpartition(".")
     component = getattr(importlib.import_module(module), name)
     assert issubclass(component, KINDS[row["kind"]])
-    assert row["kind"] == "Agent" or name in importlib.import_module(module).__all__
+    assert row["kind"] in ("Agent", "Sampler") or name in importlib.import_module(module).__all__
     docstring = " ".join(str(inspect.getdoc(component)).split())
     assert row["source"] in docstring, f"{name}'s docstring does not cite {row['source']}"

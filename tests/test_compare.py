@@ -100,6 +100,15 @@ def test_mistakes_are_found_before_anything_runs(
     assert not (tmp_path / "c").exists()
 
 
+def test_agents_that_are_judged_by_different_things_are_not_compared(tmp_path: Path) -> None:
+    variants = {"ucb1": ["agent=ucb1"], "ppo": ["agent=ppo"]}
+    settings = SETTINGS | {"variants": variants, "baseline": "ucb1"}
+    settings |= {"env": {"name": "bernoulli_bandit"}}
+    with pytest.raises(ConfigError, match="ucb1 is judged while it learns, over all rounds, and ppo"):
+        plan(settings, ["env=bernoulli_bandit", "reward=sparse"], tmp_path)
+
+
+
 def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, small_run: list[str]) -> None:
     cells = plan(SETTINGS | {"seeds": 1}, small_run[2:], tmp_path)
     cells[0].folder.path.mkdir(parents=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rewardsmith.envs import EnvError
 from rewardsmith.envs.text.dialogue import Budget
 from rewardsmith.envs.text.function_calling import FunctionCalling, FunctionCallingDialogue
-from rewardsmith.envs.text.function_matching import accepts, gold_calls
+from rewardsmith.envs.text.function_matching import Accepted, accepts, gold_calls
 from rewardsmith.envs.text.function_requests import generate, load_bfcl
 from rewardsmith.envs.text.message import parse, write
 from rewardsmith.envs.text.transcript import ToolCall, Transcript
@@ -93,7 +93,7 @@ def test_values(
     ],
 )
 def test_arguments(arguments: dict[str, Any], expected: bool) -> None:
-    accepted = [{"f": {"text": ["a"], "whole": ["", 1]}}]
+    accepted: list[Accepted] = [{"f": {"text": ["a"], "whole": ["", 1]}}]
     assert accepts([ToolCall("f", arguments)], accepted, [function("text")]) == expected
     assert not accepts([ToolCall("g", arguments)], accepted, [function("text")])
 

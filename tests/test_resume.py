@@ -16,6 +16,7 @@ import pytest
 from rewardsmith.agents import checkpoint
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.files import read_sealed, write_atomically, write_sealed
+from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.agents.progress import Interrupted, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.sb3.supervisor import Supervisor
@@ -114,6 +115,45 @@ def test_mujoco_task_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(Crash):
             train(config, RunFolder(tmp_path / "broken"))
     assert train(config, RunFolder(tmp_path / "broken")) == whole
+
+
+def test_language_model_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REWARDSMITH_CACHE", str(tmp_path / "cache"))
+    config = compose(
+        [
+            "env=calculator",
+            "agent=grpo",
+            "reward=toolrl",
+            "total_steps=48",
+            "agent.n_envs=8",
+            "agent.settings.model.hidden=16",
+            "agent.settings.warm_up.steps=20",
+            "agent.settings.training.prompts_per_batch=2",
+            "agent.settings.training.group_size=4",
+            "+agent.settings.training.objective.kl=0.01",
+            "evaluation.points=3",
+            "evaluation.episodes=2",
+            "evaluation.final_episodes=2",
+        ]
+    )
+    whole = train(config, RunFolder(tmp_path / "whole"))
+    step = Trainer.step
+    for update in (1, 3, 5):  # before the first checkpoint after training began, and after it
+
+        def dying(self: Trainer, update: int = update) -> dict[str, float]:
+            if self.updates >= update:
+                raise Crash
+            return step(self)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "step", dying)
+            with pytest.raises(Crash):
+                train(config, RunFolder(tmp_path / "broken"))
+    assert train(config, RunFolder(tmp_path / "broken")) == whole
+    files = [tmp_path / run / "model" / "model.safetensors" for run in ("whole", "broken")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_sigterm_leaves_a_checkpoint(tmp_path: Path) -> None:

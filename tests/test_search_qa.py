@@ -307,11 +307,13 @@ def test_calls_have_their_prices_and_a_budget() -> None:
     [
         ({"difficulty": 0}, "difficulty must be from 1 to 5 hops, got 0"),
         ({"size": 10}, "size must be from 60 to 5000 entities, got 10"),
+        ({"size": "all"}, "size must be from 60 to 5000 entities, got 'all'"),
         ({"distractors": 4}, "distractors must be from 0 to 3 tiers, got 4"),
         ({"unanswerable": 1.5}, r"unanswerable must be a share in \[0, 1\], got 1.5"),
         ({"prices": {"serch": 1.0}}, "unknown tool 'serch' in prices; did you mean 'search'"),
         ({"prices": {"open": -1.0}}, "prices.open must be at least 0, got -1.0"),
         ({"prices": {"open": math.nan}}, "prices.open must be at least 0, got nan"),
+        ({"prices": {"open": "much"}}, "prices.open must be at least 0, got 'much'"),
         ({"cost": 0.0}, "budget.cost must be positive, got 0.0"),
     ],
 )

@@ -38,7 +38,7 @@ def text_class(name: str) -> type[TextEnv]:
 
 def make(name: str, n: int = 1, **options: Any) -> TextEnv:
     """Makes the vectorised environment of n rows."""
-    return text_class(name)(n, **options)  # type: ignore[call-arg]
+    return text_class(name)(n, **options)  # type: ignore[arg-type]
 
 
 def make_single(name: str, **options: Any) -> SingleEnv:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import copy
-import fcntl
-import hashlib
-import io
-import json
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +20,7 @@ from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samples import samples
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.trainer import Settings, Trainer
+from rewardsmith.agents.llm.warm_start import warm_start
 from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.recorder import means
@@ -83,7 +78,7 @@ def train_llm(
     """
     torch.set_num_threads(1)
     rollouts, evaluation = int(config["total_steps"]), config["evaluation"]
-    trainer, ledger = _start_or_resume(config, folder)
+    trainer, ledger = _start_or_resume(config, folder, progress)
     judge = Judge(config, trainer)
     every = max(1, rollouts // evaluation["points"])
     while True:
@@ -156,7 +151,9 @@ class Judge:
         )
 
 
-def _start_or_resume(config: Mapping[str, Any], folder: RunFolder) -> tuple[Trainer, Ledger]:
+def _start_or_resume(
+    config: Mapping[str, Any], folder: RunFolder, progress: Progress
+) -> tuple[Trainer, Ledger]:
     settings, seed = _settings(config), config["seed"]
     env = _make(config["env"], config["agent"]["n_envs"])
     design = build_design(config["reward"])
@@ -165,38 +162,13 @@ def _start_or_resume(config: Mapping[str, Any], folder: RunFolder) -> tuple[Trai
     data = read_sealed(folder.checkpoint)
     training: Settings = settings["training"]
     if data is None:
-        _warm_up(config, settings["warm_up"], policy, env, training.system)
+        warm_start(config, settings["warm_up"], policy, env, training, progress)
     trainer = Trainer(policy, env, design, training, seed)
     if data is None:
         return trainer, Ledger()
     state = pickle.loads(data)
     trainer.load_state_dict(state["trainer"])
     return trainer, state["ledger"]
-
-
-def _warm_up(
-    config: Mapping[str, Any], warm_up: WarmUp, policy: Policy, env: TextEnv, system: bool
-) -> None:
-    """Fits the policy to a script, or takes the weights of an equal warm-up done before."""
-    if not warm_up.steps:
-        return
-    told = [config["agent"]["settings"][part] for part in ("model", "warm_up")]
-    key = json.dumps([told, config["env"], config["seed"], system, torch.__version__])
-    cache = Path(os.environ.get("REWARDSMITH_CACHE", Path.home() / ".cache" / "rewardsmith"))
-    file = cache / "warm_up" / hashlib.sha256(key.encode()).hexdigest()[:24]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        data = read_sealed(file)
-        if data is not None:
-            policy.model.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
-            return
-        instructions = env.dialogue.instructions if system else None
-        for _ in warm_up.fit(policy, env, instructions, config["seed"]):
-            pass
-        buffer = io.BytesIO()
-        torch.save(policy.model.state_dict(), buffer)
-        write_sealed(file, buffer.getvalue())
 
 
 def _milestone(

@@ -110,16 +110,21 @@ class GoldAnswers:
     probes: Sequence[Probe]
     weights: FloatArray
 
-    def backward(self, rows: Sequence[int]) -> dict[str, float]:
-        """Adds the gradient of some episodes' mean to the policy's; returns what to report."""
+    def backward(self, rows: Sequence[int], share: float = 1.0) -> dict[str, float]:
+        """Adds the gradient of some episodes' mean to the policy's; returns what to report.
+
+        Args:
+            rows: The episodes.
+            share: Factor of their mean: their part of the episodes that all processes have.
+        """
         objective, total = self.objective, 0.0
         counted = [i for i in rows if len(self.probes[i].target) and self.weights[i]]
         for start in range(0, len(counted), objective.micro_batch):
             part = counted[start : start + objective.micro_batch]
             logprobs = target_logprobs(self.policy, [self.probes[i] for i in part])
             rewards = torch.stack([likelihood(objective.kind, row) for row in logprobs])
-            share = torch.from_numpy(self.weights[part]).to(rewards)
-            loss = -objective.coefficient * (share * rewards).sum() / len(rows)
+            weights = torch.from_numpy(self.weights[part]).to(rewards)
+            loss = -objective.coefficient * share * (weights * rewards).sum() / len(rows)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return {"likelihood_loss": total}

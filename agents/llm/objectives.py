@@ -161,7 +161,6 @@ class ClippedObjective:
             metrics["reference_kl"] = _sum(divergence * weights)
         if entropies is not None:
             loss = loss - self.entropy * entropies
-            metrics["entropy"] = _sum(entropies * weights)
         return Loss((torch.where(inside, loss, 0.0) * weights).sum(), metrics)
 
 

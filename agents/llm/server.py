@@ -18,6 +18,13 @@ from rewardsmith.rewards.episode import TokenSpan
 
 _THREADS = 256
 """Requests in flight, at most."""
+_NO_FURTHER_SHAPING = {
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""vLLM takes what a request leaves out from the model's generation_config.json."""
 
 
 class ServerGenerator:
@@ -97,7 +104,9 @@ class ServerGenerator:
             ServerError: If it gives no usable answer.
         """
         for slot, context in self._fed.items():
-            self._running[slot] = self._pool.submit(self._turn, slot, context, self._turns[slot])
+            prompt = np.concatenate([self._history[slot], context])
+            seed = np.random.SeedSequence([self._seed, slot, self._turns[slot]])
+            self._running[slot] = self._pool.submit(self._turn, slot, context, prompt, seed)
             self._turns[slot] += 1
         self._fed.clear()
         finished: list[Finished] = []
@@ -139,22 +148,22 @@ class ServerGenerator:
 
     # ---- Machinery -----------------------------------------------------------------
 
-    def _turn(self, slot: int, context: IntArray, turn: int) -> Finished:
-        prompt = np.concatenate([self._history[slot], context])
+    def _turn(
+        self, slot: int, context: IntArray, prompt: IntArray, seed: np.random.SeedSequence
+    ) -> Finished:
         most = min(self.sampling.max_new_tokens, self.context - len(prompt))
-        seed = np.random.SeedSequence([self._seed, slot, turn]).generate_state(1)[0]
-        body: dict[str, Any] = {
+        body = {
             "prompt": prompt.tolist(),
             "max_tokens": most,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
-            "seed": int(seed),
+            "top_k": self.sampling.top_k or 0,
+            "seed": int(seed.generate_state(1)[0]),
             "stop_token_ids": sorted(self._stops),
             "logprobs": 1,
             "return_token_ids": True,
+            **_NO_FURTHER_SHAPING,
         }
-        if self.sampling.top_k is not None:
-            body["top_k"] = self.sampling.top_k
         ids, logprobs = self._read(self.endpoint.post("/completions", body), most)
         return Finished(slot, TokenSpan(context, ids, logprobs), int(ids[-1]) in self._stops)
 

@@ -6,13 +6,14 @@ import copy
 import io
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rewardsmith.agents.llm import distributed
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.likelihood_objective import (
@@ -118,7 +119,8 @@ class Trainer:
     ) -> None:
         self.policy, self.env, self.design, self.settings = policy, env, design, settings
         self.chat = Chat(policy.tokenizer)
-        self.generator = self._generator(settings.sampling, seed)
+        sampling = replace(settings.sampling, want_entropies=True)
+        self.generator = self._generator(sampling, distributed.own_seed(seed))
         self.prompts = settings.prompts
         self.prompts.begin(seed)
         self.episodes = self.updates = 0
@@ -148,7 +150,7 @@ class Trainer:
         advantages = self.settings.advantage.tokens(rollouts)
         episodes = [episode for group in groups for episode in group]
         batch = TokenBatch.of(episodes, self._pad)
-        old = batch.lay_out(np.concatenate([s.tokens.logprobs for e in episodes for s in e.steps]))
+        old = batch.lay_out(rollouts.signal("logprob", "token"))
         share = batch.lay_out(rollouts.weight[rollouts.step])
         if self._likelihood is not None:
             weights = episode_weights(self.settings.advantage, rollouts)
@@ -160,9 +162,10 @@ class Trainer:
         return told | {f"term/{name}": float(v.mean()) for name, v in paid.parts.items()}
 
     def collect(self) -> tuple[list[Group], PaidBatch, dict[str, float]]:
-        """Plays until a batch is full of groups worth learning from; returns it, its pay, metrics."""
-        settings, kept = self.settings, []
+        """Plays until a batch is full of groups to learn from; returns it, its pay, metrics."""
+        settings = self.settings
         played: list[Group] = []
+        kept: list[Group] = []
         rounds = self.prompts.rounds if isinstance(self.prompts, MixedPrompts) else 1
         for _ in range(rounds):
             groups = self._play(settings.prompts_per_batch - len(kept))
@@ -193,7 +196,13 @@ class Trainer:
         """Returns all that the next step depends on, as bytes and plain data."""
         torch_state = io.BytesIO()
         weights = {n: p.detach() for n, p in self.policy.model.named_parameters()}
-        torch.save({"weights": weights, "optimiser": self.optimiser.state_dict()}, torch_state)
+        reference = self._reference.model.state_dict() if self._reference is not None else {}
+        saved = {
+            "weights": weights,
+            "optimiser": self.optimiser.state_dict(),
+            "reference": reference,
+        }
+        torch.save(saved, torch_state)
         return {
             "torch": torch_state.getvalue(),
             "generator": self.generator.state_dict(),
@@ -207,6 +216,8 @@ class Trainer:
         saved = torch.load(io.BytesIO(state["torch"]), weights_only=True)
         self.policy.model.load_state_dict(saved["weights"], strict=False)
         self.optimiser.load_state_dict(saved["optimiser"])
+        if self._reference is not None:
+            self._reference.model.load_state_dict(saved["reference"])
         self.generator.load_state_dict(state["generator"])
         self.prompts.load_state_dict(state["prompts"])
         self.design.load_state_dict(state["design"])
@@ -215,18 +226,19 @@ class Trainer:
     # ---- Machinery -----------------------------------------------------------------
 
     def _play(self, count: int) -> list[Group]:
-        chosen = self.prompts.choose(count, self.settings.group_size)
+        chosen = distributed.share(self.prompts.choose(count, self.settings.group_size))
         if self.settings.tree is not None:
-            trees = self._tree_rollout(self.settings.tree).play(prompt for prompt, _ in chosen)
-            self.episodes += sum(map(len, trees))
-            return trees
-        seeds = [prompt for prompt, rollouts in chosen for _ in range(rollouts)]
-        episodes = iter(self._rollout(self.generator, self.env).play(seeds))
-        self.episodes += len(seeds)
-        return [
-            Group(tuple(next(episodes) for _ in range(rollouts)), prompt)
-            for prompt, rollouts in chosen
-        ]
+            groups = self._tree_rollout(self.settings.tree).play(prompt for prompt, _ in chosen)
+        else:
+            seeds = [prompt for prompt, rollouts in chosen for _ in range(rollouts)]
+            episodes = iter(self._rollout(self.generator, self.env).play(seeds))
+            groups = [
+                Group(tuple(next(episodes) for _ in range(rollouts)), prompt)
+                for prompt, rollouts in chosen
+            ]
+        groups = distributed.gather(groups)
+        self.episodes += sum(map(len, groups))
+        return groups
 
     def _update(
         self, batch: TokenBatch, old: Tensor, advantages: Tensor, share: Tensor
@@ -251,7 +263,9 @@ class Trainer:
         """Takes one optimiser step, its gradient summed over micro-batches."""
         told: dict[str, float] = {"loss": 0.0}
         self.optimiser.zero_grad()
-        for part in torch.arange(len(rows)).split(self.settings.micro_batch):
+        own = distributed.own_rows(len(rows))
+        pieces = range(self.settings.micro_batch, len(own), self.settings.micro_batch)
+        for part in own.tensor_split(tuple(pieces)):
             piece = batch.take(rows[part]).to(self.policy.device)
             width = piece.written.shape[1]
             laid = (x[part, :width].to(self.policy.device) for x in (old, advantages, weights))
@@ -261,22 +275,26 @@ class Trainer:
                     f"the loss is {loss.value.item()} at update {self.updates + 1}; the weights of "
                     "the last checkpoint stay. Lower agent.settings.learning_rate"
                 )
-            loss.value.backward()  # type: ignore[no-untyped-call]
+            loss.value.backward()
             told["loss"] += float(loss.value.detach())
             for name, value in loss.metrics.items():
                 told[name] = told.get(name, 0.0) + value
         if self._answers is not None:
-            told |= self._answers.backward(rows.tolist())
+            told |= self._answers.backward(rows[own].tolist(), len(own) / len(rows))
+        told = distributed.add_up(self._parameters, told)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
         self.optimiser.step()
         return told | {"grad_norm": float(norm)}
 
     def _loss(self, piece: TokenBatch, old: Tensor, advantages: Tensor, weights: Tensor) -> Any:
         objective, temperature = self.settings.objective, self.settings.sampling.temperature
-        logprobs, entropies = self.policy.logprobs(
-            piece.ids, piece.attention, temperature, want_entropy=True
-        )
-        reference = None
+        entropies = reference = None
+        if objective.entropy:
+            logprobs, entropies = self.policy.logprobs(
+                piece.ids, piece.attention, temperature, want_entropy=True
+            )
+        else:
+            logprobs = self.policy.logprobs(piece.ids, piece.attention, temperature)
         if self._reference is not None:
             with torch.no_grad():
                 reference = self._reference.logprobs(piece.ids, piece.attention, temperature)
@@ -320,4 +338,5 @@ def _batch_metrics(played: Sequence[Group], paid: PaidBatch) -> dict[str, float]
         "abstained": float(1.0 - rollouts.scored.mean()),
         "turns": rollouts.n_steps / rollouts.n_episodes,
         "tokens": rollouts.n_tokens / rollouts.n_episodes,
+        "entropy": float(rollouts.signal("entropy", "token").mean()),
     }

@@ -17,19 +17,25 @@ from rewardsmith.envs.text.batch import TextEnv, turn_facts
 from rewardsmith.envs.text.message import parse
 from rewardsmith.rewards.episode import Episode, Step, TokenSpan
 
+CHECK_EVERY = 20
+"""Steps between looks at how many tasks are solved."""
+
 
 @dataclass(frozen=True)
 class WarmUp:
     """How a policy is fitted to a script before it learns from reward.
 
     Attributes:
-        steps: Optimiser steps; 0 for none.
+        steps: Optimiser steps at most; 0 for none.
+        until: Share of fresh tasks, solved by the likeliest tokens, at which it stops. What is
+            learned from reward afterwards then starts from equally good policies.
         batch: Transcripts of a step.
         learning_rate: Of AdamW, after a linear rise over the first tenth of the steps.
         script: "oracle" or "careless".
     """
 
     steps: int = 0
+    until: float = 1.0
     batch: int = 32
     learning_rate: float = 3e-3
     script: str = "oracle"
@@ -40,6 +46,12 @@ class WarmUp:
                 f"warm_up needs steps of at least 0, a batch of at least 1 and a learning_rate "
                 f"above 0, got {self.steps}, {self.batch} and {self.learning_rate}"
             )
+        if not 0.0 < self.until <= 1.0:
+            raise ConfigError(f"warm_up.until must be in (0, 1], got {self.until}")
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is time to see if the policy is good enough to stop."""
+        return self.until < 1.0 and step % CHECK_EVERY == 0
 
     def fit(
         self, policy: Policy, env: TextEnv, system: str | None, seed: int

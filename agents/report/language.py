@@ -184,15 +184,13 @@ def _talk(told: Mapping[str, Any]) -> Talk:
 
 
 def _lens(told: Mapping[str, Any]) -> Lens:
-    texts = [[str(piece) for piece in turn["tokens"]] for turn in told["turns"]]
+    texts = [[*map(str, turn["tokens"]), "…" * bool(turn["left_out"])] for turn in told["turns"]]
     rows = [row for row in told["rows"] if row["turns"]]
     values = [v for row in rows for part in (row["turns"], *row["tokens"]) for v in part]
     largest = max(map(abs, values), default=0.0)
     turns = tuple(
-        Turn(
-            (Piece("text", "".join(text) + "…" * bool(turn["left_out"])),), str(turn["reply"]), pay
-        )
-        for text, turn, pay in zip(texts, told["turns"], map(float, told["paid"]), strict=True)
+        Turn((Piece("text", "".join(text)),), str(turn["reply"]), float(paid))
+        for text, turn, paid in zip(texts, told["turns"], told["paid"], strict=True)
     )
     return Lens(
         str(told["prompt"]),
@@ -224,7 +222,7 @@ def _method(
         tuple(
             credit(value, "".join(text for _, text in joined))
             for value, joined in itertools.groupby(
-                zip(values, text, strict=True), lambda pair: float(pair[0])
+                zip(values, text, strict=False), lambda pair: float(pair[0])
             )
         )
         for values, text in zip(row["tokens"], texts, strict=bool(row["tokens"]))

@@ -61,7 +61,7 @@ def build_world(seed: int, size: int) -> World:
     Raises:
         EnvError: If the size is out of range.
     """
-    if not SMALLEST <= size <= LARGEST:
+    if size not in range(SMALLEST, LARGEST + 1):
         raise EnvError(f"size must be from {SMALLEST} to {LARGEST} entities, got {size!r}")
     source = random.Random(seed)
     entities = {

@@ -21,7 +21,7 @@ from rewardsmith.envs.text.message import write
 from rewardsmith.envs.text.transcript import Message, TextTask, ToolCall, Transcript
 
 CANDIDATES = 4
-_ABOUT = ("calls", "grounded", "fitting")
+_ABOUT = ("as_many", "said", "named")
 
 
 class FunctionCallingDialogue(Dialogue):
@@ -106,7 +106,7 @@ class FunctionCallingDialogue(Dialogue):
         return [write(calls) for calls in _candidates(transcript.task)]
 
     def features(self, transcript: Transcript) -> Sequence[float]:
-        """Tells of each choice its calls per call asked for, and how well they fit."""
+        """Tells of each choice whether its calls are as many as asked, said, and well named."""
         task = transcript.task
         about = [value for calls in _candidates(task) for value in _about(task, calls)]
         return [*about, len(transcript.turns) / self.budget.turns]
@@ -186,11 +186,12 @@ def _candidates(task: TextTask) -> list[tuple[ToolCall, ...]]:
 
 
 def _about(task: TextTask, calls: Sequence[ToolCall]) -> tuple[float, float, float]:
-    """Returns calls per call asked for; shares of arguments in the request, in the schemas."""
+    """Tells whether calls are as many as asked, the request has their values, they the names."""
     request = task.prompt.partition("\n\nFunctions:")[0]
     known = {f["name"]: f["parameters"]["properties"] for f in task.facts["functions"]}
     arguments = [(call.name, *item) for call in calls for item in call.arguments.items()]
-    total = max(1, len(arguments))
-    said = [isinstance(v, bool) or str(v) in request for _, _, v in arguments]
-    fitting = [argument in known[name] for name, argument, _ in arguments]
-    return len(calls) / len(task.calls), sum(said) / total, sum(fitting) / total
+    return (
+        float(len(calls) == len(task.calls)),
+        float(all(isinstance(value, bool) or str(value) in request for *_, value in arguments)),
+        float(all(name in known[function] for function, name, _ in arguments)),
+    )

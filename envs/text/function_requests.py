@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -166,6 +167,7 @@ def _request(source: random.Random, skill: _Skill) -> tuple[str, dict[str, Any]]
     return sentence, {skill.name: gold}
 
 
+@functools.cache
 def _describe(skill: _Skill) -> dict[str, Any]:
     properties: dict[str, dict[str, str]] = {
         name: {"type": "integer" if _is_range(values) else "string"}

@@ -38,7 +38,7 @@ def search_tools(library: Library, prices: Mapping[str, float]) -> list[Tool]:
     for name, value in prices.items():
         if name not in PRICES:
             raise unknown("tool", name, PRICES, where="prices")
-        if not value >= 0:
+        if not (isinstance(value, int | float) and value >= 0):
             raise EnvError(f"prices.{name} must be at least 0, got {value!r}")
     price = {**PRICES, **prices}
     query = (Parameter("query", "string", "words to look for"),)

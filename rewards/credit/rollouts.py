@@ -115,7 +115,11 @@ class Rollouts:
         ids = [_none() if span is None else span.ids for span in spans]
         named = dict(signals or {})
         if any(map(len, ids)):
-            named = {"logprob": [[span.logprobs for span in spans if span is not None]], **named}
+            written = [span for span in spans if span is not None]
+            named = {"logprob": [[span.logprobs for span in written]], **named}
+            entropies = [span.entropies for span in written if span.entropies is not None]
+            if len(entropies) == len(written):
+                named = {"entropy": [entropies], **named}
         return cls(
             group=_numbered([len(group) for group in groups]),
             scored=np.ones(len(episodes), np.bool_) if scored is None else _flat(scored, np.bool_),
