@@ -22,6 +22,8 @@ RACES = {
     "R4": "normaliser",
     "R5": "ppo",
     "R6": "bandits",
+    "R8": "grpo_step",
+    "R9": "generation",
     "R11": "credit",
     "R12": "startup",
     "BestPerm": "cascading",

@@ -94,6 +94,42 @@ def write_run(
     return folder
 
 
+def write_transcripts(folder: Path, text: str = "Hm.", reply: str = "94", turns: int = 2) -> None:
+    """Writes `transcripts.json` of three conversations, two right and one wrong, and a lens.
+
+    The policy says `text`, then answers with it; a method on the level of tokens gives the
+    first two tokens of a turn 1.5 and the third -3.
+    """
+    call = '<tool_call>{"name": "calculator", "arguments": {"expression": "18+76"}}</tool_call>'
+    said = [f"<think>{text}</think>{call}", f"{text} <answer>{text}</answer>"]
+    talk = [
+        {"said": said[0], "reply": reply, "reward": 0.0, "paid": 0.125},
+        {"said": said[1], "reply": "", "reward": 1.0, "paid": 1.0},
+    ]
+    told = {"prompt": f"18 eggs and {text}?", "answer": text, "turns": talk}
+    rows: list[dict[str, Any]] = [
+        {"method": "GRPO", "level": "episode", "turns": [0.75] * turns, "tokens": []},
+        {"method": "TEMPO", "level": "token", "turns": [0.0] * turns, "tokens": [[1.5, 1.5, -3.0]]},
+        {"method": "IGPO", "level": "step", "turns": [], "tokens": []},
+    ]
+    checks = ("the advantages of a group sum to 0", text, "It needs 'belief': put it there")
+    credit = {
+        "prompt": told["prompt"],
+        "success": False,
+        "paid": [0.25] * turns,
+        "returns": [1.0, 0.5, 1.0],
+        "trained": "TEMPO",
+        "turns": [{"tokens": [text, " b", "c"], "left_out": 2, "reply": reply}] * turns,
+        "rows": [
+            {**row, "tokens": row["tokens"] * turns, "check": check, "value": 0.0, "ok": True}
+            for row, check in zip(rows, checks, strict=True)
+        ],
+    }
+    record = [{"success": won, "designed_return": 1.125 * won} for won in (1.0, 0.0, 1.0)]
+    data = {"transcripts": [{**told, "record": each} for each in record], "credit": credit}
+    (folder / "transcripts.json").write_text(json.dumps(data), encoding="utf-8")
+
+
 def write_plan(
     folder: Path,
     tasks: Sequence[str],

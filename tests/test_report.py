@@ -13,11 +13,19 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from synthetic_runs import LEARNERS, draw_rollout, write_plan, write_run, write_suite
+from synthetic_runs import (
+    LEARNERS,
+    draw_rollout,
+    write_plan,
+    write_run,
+    write_suite,
+    write_transcripts,
+)
 
 from rewardsmith.agents.records import load_comparison
 from rewardsmith.agents.report import print_table, write_report
 from rewardsmith.agents.report.canvas import Palette, new_figure, spread, style, to_svg
+from rewardsmith.agents.report.language import split
 from rewardsmith.agents.report.page import PictureBudget
 from rewardsmith.envs.errors import ConfigError
 
@@ -284,6 +292,127 @@ def test_regret_below_zero_is_shown(tmp_path: Path) -> None:
         )
     page = read(write_report(folder))
     assert "\N{MINUS SIGN}" in page.text
+
+
+# ---- Language models ------------------------------------------------------------------------
+
+
+def write_speakers(folder: Path, abstained: float = 0.0, **said: str | int) -> Path:
+    """Writes runs of two language models that tell how training went, and transcripts."""
+    write_plan(folder, ["sums"], ["grpo", "tempo"], range(2), baseline="grpo")
+    nothing = float("nan")  # nothing was learned yet at the first evaluation
+    for design, seed in itertools.product(("grpo", "tempo"), range(2)):
+        run = write_run(
+            folder / f"sums/{design}/seed_{seed}",
+            curve=[0.0, 0.5, 0.75],
+            config={"agent": {"name": design, "algorithm": "llm"}},
+            more={
+                "train/entropy": [nothing, 0.5, 0.25],
+                "train/no_signal": [nothing, 0.0, 1.0],
+                "train/abstained": [nothing, 0.0, abstained],
+            },
+        )
+        write_transcripts(run, **said)  # type: ignore[arg-type]
+    return write_report(folder)
+
+
+def test_what_a_model_says_is_a_conversation(tmp_path: Path) -> None:
+    html = write_speakers(tmp_path).read_text()
+    page = Page(html)
+    assert page.text.count("✓ right") == 4  # two of each design, the second folded away
+    assert page.text.count("✕ wrong") == 2
+    assert page.text.count("1 more of ") == 2
+    assert html.count('<span class="think">Hm.</span>') == 6
+    assert html.count('<span class="call">calculator(expression=&#34;18+76&#34;)</span>') == 6
+    assert html.count('<span class="answer">Hm.</span>') == 6
+    assert html.count('<div class="said tool">94</div>') == 6
+    assert "+0.125" in page.text
+    assert "the answer is Hm." in page.text
+
+
+def test_the_lens_colours_turns_and_tokens_by_their_credit(tmp_path: Path) -> None:
+    html = write_speakers(tmp_path).read_text()
+    page = Page(html)
+    # 0.75 of 3 at most has half of the full tint; equal neighbours are one piece of text.
+    assert html.count('<td class="more" style="--a: 28%" title="+0.75">+0.75</td>') == 4
+    joined = '<span class="more" style="--a: 40%" title="+1.5">Hm. b</span>'
+    assert html.count(f'{joined}<span class="less" style="--a: 56%" title="-3">c</span>') == 4
+    assert html.count("Hm. bc…") == 4
+    assert "TEMPO trained with this" in page.text
+    assert "✓ the advantages of a group sum to 0 (exactly)" in page.text
+    assert "Not for this batch: IGPO (It needs 'belief')." in page.text
+    assert "wrong in the end; paid within its group of 3 rollouts: 2 × 1 and 0.5" in page.text
+
+
+def test_what_a_model_writes_is_text(tmp_path: Path) -> None:
+    report = write_speakers(tmp_path, text=HOSTILE, reply=HOSTILE)
+    page = read(report)
+    assert not {"script", "link", "iframe", "object", "b>"} & set(page.tags)
+    assert page.text.count(HOSTILE) >= 20
+    assert "alert" not in " ".join(page.values("style") + page.values("class"))
+    html = report.read_text()
+    used = set(re.findall(r"var\((--[\w-]+)\)", html))
+    assert used <= set(re.findall(r"(--[\w-]+):", html))
+
+
+def test_long_text_is_folded(tmp_path: Path) -> None:
+    text = read(write_speakers(tmp_path, text="word " * 200)).text
+    assert "word…" in text or "wor…" in text
+    assert text.count("word") > 200
+
+
+def test_how_the_training_of_a_model_went(tmp_path: Path) -> None:
+    page = read(write_speakers(tmp_path))
+    assert "groups without signal" in page.text
+    assert "entropy and groups without signal over training." in page.values("aria-label")
+    assert page.text.count("training rollouts") == 2 + 4  # twice in words, on four axes
+    assert "training steps" not in page.text
+    assert "Rollouts to half way" in page.text
+    page = read(write_speakers(tmp_path, abstained=0.25))
+    assert "entropy, groups without signal and abstained over training." in page.values(
+        "aria-label"
+    )
+
+
+def test_others_are_counted_in_steps(suite: Path) -> None:
+    text = read(suite).text
+    assert "training rollouts" not in text
+    assert "training steps" in text
+    assert "What it says" not in text
+    assert "Credit lens" not in text
+    assert "How training went" not in text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"transcripts": 5}', b"\xff", b'{"transcripts": [{}]}']
+)
+def test_a_report_does_without_damaged_transcripts(tmp_path: Path, content: bytes) -> None:
+    folder = write_run(tmp_path / "sums/grpo/seed_0", curve=[0.0, 0.5])
+    (folder / "transcripts.json").write_bytes(content)
+    text = read(write_report(folder)).text
+    assert "What it says" not in text
+    assert "grpo reaches success 0.50" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "pieces"),
+    [
+        ("", []),
+        ("<answer>3", [("text", "<answer>3")]),
+        ("<think> a\nb </think>", [("think", "a\nb")]),
+        ("x<tool_call>{</tool_call>y", [("text", "x"), ("call", "{"), ("text", "y")]),
+        (
+            '<tool_call>{"name": "f"}\n{"name": "g", "arguments": {"a": "b"}}</tool_call>',
+            [("call", 'f()\ng(a="b")')],
+        ),
+        ("<think>a</answer>", [("text", "<think>a</answer>")]),
+    ],
+)
+def test_a_message_is_cut_into_what_it_holds(said: str, pieces: list[tuple[str, str]]) -> None:
+    assert [(piece.kind, piece.text) for piece in split(said)] == pieces
+
+
+# ---- Parts ----------------------------------------------------------------------------------
 
 
 def test_without_a_finished_run_there_is_no_report(tmp_path: Path) -> None:

@@ -21,7 +21,13 @@ from rewardsmith.agents.llm.learner import check_llm
 from rewardsmith.agents.llm.pay import pay
 from rewardsmith.agents.llm.rollout import spans
 from rewardsmith.agents.llm.sampling import Sampling
-from rewardsmith.agents.llm.tree_rollout import NODE, TreeRollout, TreeSettings, diverse
+from rewardsmith.agents.llm.tree_rollout import (
+    NODE,
+    TreeRollout,
+    TreeSettings,
+    diverse,
+    evidence,
+)
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.errors import EnvError
@@ -91,6 +97,14 @@ class Talker:
         self.said[target] = list(self.said[source])
 
 
+class Silent(Talker):
+    """Neither calls nor answers."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots, 0)
+        self.random = type("Silence", (), {"choice": lambda _, __: ""})()
+
+
 def nodes(episode: Episode) -> list[int]:
     return [step.info[NODE] for step in episode.steps]
 
@@ -106,7 +120,7 @@ SHAPES = st.builds(
     roots=st.integers(1, 5),
     width=st.integers(1, 4),
     children=st.integers(1, 3),
-    similarity=st.sampled_from([0.5, 1.0, 2.0]),
+    similarity=st.sampled_from([None, 0.5, 1.0]),
 )
 
 
@@ -166,18 +180,32 @@ def check_paths(group: Group, talker: Talker) -> None:
 
 @pytest.mark.parametrize("slots", [1, 2, 20])
 def test_a_full_tree(slots: int) -> None:
-    class Silent(Talker):
-        def __init__(self) -> None:
-            super().__init__(slots, 0)
-            self.random = type("Silence", (), {"choice": lambda _, __: ""})()
-
-    shape = TreeSettings(roots=3, width=2, children=3, similarity=2.0)
+    shape = TreeSettings(roots=3, width=2, children=3)
     rollout = TreeRollout(
-        calculator(slots, 3), Silent(), CHAT, POLICY.tokenizer.decode, settings=shape
+        calculator(slots, 3), Silent(slots), CHAT, POLICY.tokenizer.decode, settings=shape
     )
     (group,) = rollout.play([0])
     assert (len(group), rollout.turns) == (6, 3 + 6 + 6)
     assert len({nodes(episode)[0] for episode in group}) == 2  # of each parent the first child
+
+
+def test_evidence_is_what_tools_found() -> None:
+    dialogue = calculator(1).dialogue
+    transcript = dialogue.begin(0)
+    assert evidence(transcript) == frozenset()
+    for expression in ("1+1", "1/0", "2*3"):
+        transcript = dialogue.reply(
+            transcript, parse(write([ToolCall("calculator", {"expression": expression})]))
+        )
+    assert evidence(transcript) == {"2", "6"}
+
+
+@pytest.mark.parametrize(("similarity", "kept"), [(None, 3), (1.0, 1)])
+def test_conversations_without_new_evidence(similarity: float | None, kept: int) -> None:
+    shape = TreeSettings(roots=3, width=3, children=1, similarity=similarity)
+    rollout = TreeRollout(calculator(4, 3), Silent(4), CHAT, POLICY.tokenizer.decode, None, shape)
+    (group,) = rollout.play([0])
+    assert len(group) == kept
 
 
 def test_what_was_seen_already_is_given_up() -> None:
@@ -219,7 +247,7 @@ def tree_of(seed: int, slots: int, temperature: float = 1.0) -> list[Group]:
     generator = CachedGenerator(
         POLICY, CHAT.stop_ids, slots=slots, sampling=sampling, seed=seed, context=400
     )
-    shape = TreeSettings(roots=3, width=2, children=2, similarity=2.0)
+    shape = TreeSettings(roots=3, width=2, children=2)
     rollout = TreeRollout(
         calculator(slots), generator, CHAT, POLICY.tokenizer.decode, settings=shape
     )

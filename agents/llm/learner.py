@@ -35,6 +35,8 @@ from rewardsmith.rewards.episode import Episode
 
 _PARTS = ("model", "warm_up", "training")
 _GREEDY = 0.0
+TOLD = "train/"
+"""Prefix of the metrics that training batches report."""
 
 
 @dataclass
@@ -48,6 +50,15 @@ class Ledger:
 
     rows: list[dict[str, float]] = field(default_factory=list)
     told: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, step: int, shown: Mapping[str, float]) -> None:
+        """Adds the evaluation that was due at a step, and what was told since the last one.
+
+        The batch that reaches the step may end beyond it.
+        """
+        told = {f"{TOLD}{name}": value for name, value in means(self.told).items()}
+        self.rows.append({"step": float(step), **shown, **told})
+        self.told = []
 
 
 def check_llm(config: Mapping[str, Any], task: Any) -> None:
@@ -85,7 +96,8 @@ def train_llm(
         due = len(ledger.rows) * every
         if trainer.episodes >= min(due, rollouts):
             shown = judge.play(evaluation["episodes"], EVALUATION_SEED)[1]
-            _milestone(folder, tracker, trainer, ledger, means(shown))
+            ledger.add(min(due, rollouts), means(shown))
+            _milestone(folder, tracker, trainer, ledger)
             progress(trainer.episodes, ledger.rows[-1])
             folder.write_status("running", trainer.episodes, rollouts)
             if trainer.episodes >= rollouts:
@@ -171,15 +183,11 @@ def _start_or_resume(
     return trainer, state["ledger"]
 
 
-def _milestone(
-    folder: RunFolder, tracker: Tracker, trainer: Trainer, ledger: Ledger, shown: dict[str, float]
-) -> None:
-    told = {f"train/{name}": value for name, value in means(ledger.told).items()}
-    row = {"step": float(trainer.episodes), **shown, **told}
-    ledger.rows.append(row)
-    ledger.told = []
+def _milestone(folder: RunFolder, tracker: Tracker, trainer: Trainer, ledger: Ledger) -> None:
     folder.write_metrics(ledger.rows)
-    tracker.log(trainer.episodes, {f"evaluation/{k}": v for k, v in shown.items()} | told)
+    row = ledger.rows[-1]
+    told = {k if k.startswith(TOLD) else f"evaluation/{k}": v for k, v in row.items()}
+    tracker.log(trainer.episodes, told)
     state = {"trainer": trainer.state_dict(), "ledger": ledger}
     write_sealed(folder.checkpoint, pickle.dumps(state))
 

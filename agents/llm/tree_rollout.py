@@ -31,7 +31,9 @@ class TreeSettings:
         width: Unfinished conversations of a depth that are gone on with, at most.
         children: Next turns of each.
         similarity: A conversation is given up if its evidence is at least so similar to that
-            of one that is kept, see `diverse`; above 1 none is.
+            of one that is kept, see `diverse`, so that different documents are read. Leave it
+            at None where right conversations find the same and wrong ones differ, as with
+            sums: then evidence is not looked at.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -40,13 +42,13 @@ class TreeSettings:
     roots: int = 4
     width: int = 4
     children: int = 2
-    similarity: float = 0.9
+    similarity: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("roots", "width", "children"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"tree.{name} must be at least 1, got {getattr(self, name)}")
-        if not self.similarity > 0:
+        if self.similarity is not None and not self.similarity > 0:
             raise ConfigError(f"tree.similarity must be above 0, got {self.similarity}")
 
 
@@ -147,8 +149,10 @@ class TreeRollout:
             return []
         settings = self._settings
         count = settings.children if frontier[0].steps else settings.roots
-        found = [evidence(node.transcript) for node in frontier]
-        kept = diverse(found, settings.width, settings.similarity)
+        kept = list(range(len(frontier)))[: settings.width]
+        if settings.similarity is not None:
+            found = [evidence(node.transcript) for node in frontier]
+            kept = diverse(found, settings.width, settings.similarity)
         for place, node in enumerate(frontier):
             if place not in kept and node.slot is not None:
                 self._leave(node.slot)
@@ -222,8 +226,9 @@ class TreeRollout:
 
 
 def evidence(transcript: Transcript) -> frozenset[str]:
-    """Returns the words that the environment has replied with so far."""
-    return frozenset(word for turn in transcript.turns for word in turn.reply.lower().split())
+    """Returns the words of all that the tools have found so far; an error is no evidence."""
+    found = (result.text for result in transcript.results if result.ok)
+    return frozenset(word for text in found for word in text.lower().split())
 
 
 def diverse(found: Sequence[frozenset[str]], most: int, similarity: float) -> list[int]:

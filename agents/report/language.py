@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rewardsmith.agents.records import Run
-from rewardsmith.agents.wording import count, listing
+from rewardsmith.agents.wording import count, listing, score_text
 from rewardsmith.envs.text.message import ANSWER, CALL, THINK, parse
 
 Kind = Literal["text", "think", "call", "answer"]
@@ -21,6 +23,7 @@ Kind = Literal["text", "think", "call", "answer"]
 _BLOCK = re.compile(rf"<({THINK}|{CALL}|{ANSWER})>(.*?)</\1>", re.DOTALL)
 _KINDS: dict[str, Kind] = {THINK: "think", CALL: "call", ANSWER: "answer"}
 _ROUNDING = 1e-9
+_STRONGEST = 56
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,14 @@ class Credit:
     """What a piece of text got.
 
     Attributes:
-        value: The advantage.
-        share: Of the largest advantage on show, in [-1, 1].
+        label: The advantage, as it is read.
+        tint: Strength of its colour in percent, 56 at most so that text stays legible, below 0
+            for less likely: proportional to the square root, so that small ones can be seen.
         text: The text; "" for a whole turn.
     """
 
-    value: float
-    share: float
+    label: str
+    tint: int
     text: str = ""
 
 
@@ -106,7 +110,7 @@ class Lens:
         turns: Text that the policy wrote, reply, and pay of every turn.
         methods: The methods that could be applied.
         missing: Why the others could not.
-        largest: The largest advantage on show.
+        largest: The largest advantage on show, as it is read.
     """
 
     prompt: str
@@ -114,7 +118,7 @@ class Lens:
     turns: tuple[Turn, ...]
     methods: tuple[Method, ...]
     missing: tuple[str, ...]
-    largest: float
+    largest: str
 
 
 @dataclass(frozen=True)
@@ -197,26 +201,36 @@ def _lens(told: Mapping[str, Any]) -> Lens:
         _group(told),
         turns,
         tuple(_method(row, texts, largest, told["trained"]) for row in rows),
-        tuple(f"{row['method']}: {row['check']}" for row in told["rows"] if not row["turns"]),
-        largest,
+        tuple(_lack(row) for row in told["rows"] if not row["turns"]),
+        score_text(largest, "return"),
     )
+
+
+def _lack(row: Mapping[str, Any]) -> str:
+    """Says what a method misses, without the mend for those who write code."""
+    return f"{row['method']} ({re.split('[:;]', str(row['check']))[0]})"
 
 
 def _group(told: Mapping[str, Any]) -> str:
     returns = [float(value) for value in told["returns"]]
-    paid = [f"{returns.count(value)} × {value:.3g}" for value in sorted(set(returns))[::-1]]
+    counts = sorted(Counter(returns).items(), reverse=True)
+    paid = [f"{n} × {value:.3g}" if n > 1 else f"{value:.3g}" for value, n in counts]
     if len(paid) > 4:
         paid = [f"{min(returns):.3g} to {max(returns):.3g}"]
     end = "right" if told["success"] else "wrong"
     rollouts = count(len(returns), "rollout")
-    return f"{end} in the end; one of {rollouts} of this question, which were paid {listing(paid)}"
+    alike = ", all alike, so there is nothing to compare" if len(set(returns)) == 1 else ""
+    return f"{end} in the end; paid within its group of {rollouts}: {listing(paid)}{alike}"
 
 
 def _method(
     row: Mapping[str, Any], texts: Sequence[Sequence[str]], largest: float, trained: str
 ) -> Method:
     def credit(value: float, text: str = "") -> Credit:
-        return Credit(value, value / largest if largest > _ROUNDING else 0.0, text)
+        if abs(value) <= _ROUNDING:
+            return Credit("0", 0, text)
+        tint = round(_STRONGEST * math.sqrt(abs(value) / largest))
+        return Credit(score_text(value, "return", signed=True), tint if value > 0 else -tint, text)
 
     tokens = tuple(
         tuple(
@@ -227,12 +241,12 @@ def _method(
         )
         for values, text in zip(row["tokens"], texts, strict=bool(row["tokens"]))
     )
-    off = "holds" if row["ok"] else "does not hold"
+    off = f"off by {float(row['value']):.1g}" if row["value"] else "exactly"
     return Method(
         str(row["method"]),
         row["method"] == trained,
         tuple(credit(float(value)) for value in row["turns"]),
         tokens,
-        f"{row['check']}: {off}, off by {float(row['value']):.1g}",
+        f"{row['check']} ({off})",
         bool(row["ok"]),
     )

@@ -10,6 +10,7 @@ import html
 import importlib
 import inspect
 import re
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,11 @@ import rewardsmith.rewards
 from rewardsmith.agents.configs import PACKAGE, choices, compose
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.envs import ConfigError, EnvCard
-from rewardsmith.rewards import Combiner, Component, Term, Transform, components
+from rewardsmith.envs.text.batch import TextEnv
+from rewardsmith.rewards import Combiner, Component, Term, Transform, build_design, components
+
+sys.path.append(str(Path(__file__).parent))  # mkdocs loads a hook without its folder
+from text_pages import PAID_SEEDS, conversation, pay_of_scripts
 
 ROOT = Path(__file__).parents[2]
 ARXIV = "https://arxiv.org/abs/"
@@ -47,8 +52,10 @@ def _environment(name: str) -> str:
     config = compose([f"env={name}", "reward=sparse"])
     task = make_task(config["env"], 1)
     card = EnvCard.of(task).describe().partition("\n")[2].strip()
-    task.close()
     card = re.sub(r"^## (.*)$", r"**\1**", card, flags=re.M)
+    rewards = [reward for reward in choices("reward") if _fits(name, reward, EnvCard.of(task))]
+    spoken = _spoken(name, task.unwrapped, rewards)
+    task.close()
     picture = f"images/envs/{name}.png"
     lines = [
         f"## {name}",
@@ -57,13 +64,31 @@ def _environment(name: str) -> str:
     ]
     if (ROOT / "docs" / picture).exists():
         lines += ["", f"![{name}]({picture}){{ width=240 }}"]
-    designs = ", ".join(f"`{reward}`" for reward in choices("reward") if _composes(name, reward))
-    return "\n".join([*lines, "", card, "", f"**Ready-made designs:** {designs}."])
+    designs = ", ".join(f"`{reward}`" for reward in rewards)
+    return "\n".join([*lines, "", card, "", f"**Ready-made designs:** {designs}.", *spoken])
 
 
-def _composes(env: str, reward: str) -> bool:
+def _spoken(name: str, env: Any, rewards: list[str]) -> list[str]:
+    """Returns what only a text task has: a conversation, and what its scripts are paid."""
+    if not isinstance(env, TextEnv):
+        return []
+    return [
+        "",
+        "**A conversation**, by the scripted oracle:",
+        "",
+        conversation(env),
+        "",
+        f"**What scripts are paid**, mean over {len(PAID_SEEDS)} tasks. A design that pays the "
+        "hacker well can be gamed.",
+        "",
+        pay_of_scripts(name, env, rewards),
+    ]
+
+
+def _fits(env: str, reward: str, card: EnvCard) -> bool:
+    """Whether a design can be composed for a task, and finds there what it reads."""
     try:
-        compose([f"env={env}", f"reward={reward}"])
+        build_design(compose([f"env={env}", f"reward={reward}"])["reward"]).bind(card)
     except ConfigError:
         return False
     return True

@@ -177,7 +177,7 @@ def draw(path: Path) -> None:
                 height = max(height, line + 1)
             low, high = min(values), max(values)
             told = f"{low:+.2f}" if low == high else f"{low:+.2f} to {high:+.2f}"
-            picture.write(place(turn), picture.y + 28 + 2 * LINE, told, 11, MUTED)
+            picture.write(place(turn), picture.y + 28 + 2 * LINE, told.replace("-", "−"), 11, MUTED)
         picture.y += 22 + height * LINE
         print(row.method, np.round(row.turns, 2), "ok" if row.ok else "not ok", row.check)
     path.write_text(picture.svg(), encoding="utf-8")
@@ -187,7 +187,9 @@ def _head(picture: Picture, shown: Episode, paid: Rollouts) -> None:
     """Writes the question, the group, and what every turn was told and paid."""
     picture.write(0, 4, str(shown.steps[0].observation), 14)
     others = ", ".join(f"{value:g}" for value in paid.returns[1:])
-    told = f"This rollout is paid {paid.returns[0]:g} in all, the three others of its group {others}."
+    told = (
+        f"This rollout is paid {paid.returns[0]:g} in all, the three others of its group {others}."
+    )
     picture.write(0, 24, told, 12, MUTED)
     picture.y = 38
     picture.rule()

@@ -25,7 +25,7 @@ STEPS = 500_000
 """Instructions of sqlite's machine that a query may take; the same query always takes as many."""
 
 SECONDS = 2.0
-"""Time a query may take, should single instructions be slow."""
+"""Computing time a query may take, should single instructions be slow."""
 
 NAMES = 16
 """FROM, JOIN, IN and commas in a query with WITH: sqlite copies what a name stands for at every
@@ -143,7 +143,7 @@ class _Guarded:
 
     def run(self, sql: str) -> Rows:
         """Returns the rows of a query; see `query`."""
-        self._steps, self._deadline = 0, time.monotonic() + SECONDS
+        self._steps, self._deadline = 0, time.thread_time() + SECONDS
         try:
             cursor = self._connection.execute(sql)
             try:
@@ -160,7 +160,7 @@ class _Guarded:
 
     def _stop(self) -> bool:
         self._steps += _EVERY
-        return self._steps > STEPS or time.monotonic() > self._deadline
+        return self._steps > STEPS or time.thread_time() > self._deadline
 
 
 class _Connections(threading.local):

@@ -90,10 +90,10 @@ class SearchDialogue(Dialogue):
         """Cites all that one search shows, then answers with all of its titles."""
         turn, asked = len(transcript.turns), transcript.task.prompt
         shown = [
-            d
+            document
             for result in transcript.results
             if result.call.name == "search" and result.ok
-            for d in result.value
+            for document in result.value
         ]
         if turn == 0:
             return write([ToolCall("search", {"query": asked})], think=asked)

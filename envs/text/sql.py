@@ -142,8 +142,9 @@ class SQL(TextEnv):
     """Questions about a database, answered by a query, with the tables to look at.
 
     The answer is run, and is right if its rows are the right ones as execution accuracy in
-    Spider has it, see `same_rows`. Databases cannot be written by construction: files are opened
-    read-only and immutable, and sqlite itself refuses everything but SELECT; a query has a budget.
+    Spider has it, see `same_rows`; so a constant that happens to be the result is right too.
+    Databases cannot be written, by construction: files are opened read-only and immutable, and
+    sqlite itself refuses everything but SELECT. A query has a budget.
 
     Args:
         num_envs: Number of rows n.
