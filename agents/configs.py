@@ -106,7 +106,10 @@ def _composed(job: str, overrides: list[str]) -> Any:
             raise ConfigError(str(error).partition("\nSee https")[0]) from None
         full_key = str(cause.full_key)
         parent, _, key = full_key.rpartition(".")
-        base = _composed(job, [o for o in overrides if not _gives(o, full_key)])
+        rest = [o for o in overrides if not _gives(o, full_key)]
+        if len(rest) == len(overrides):
+            raise ConfigError(f"unknown key {full_key!r}: {cause}") from None
+        base = _composed(job, rest)
         siblings = OmegaConf.select(base, parent) if parent else base
         known = list(siblings) if isinstance(siblings, DictConfig) else []
         raise ConfigError(
@@ -116,9 +119,10 @@ def _composed(job: str, overrides: list[str]) -> Any:
 
 
 def _gives(override: str, full_key: str) -> bool:
-    """Tells whether an override sets the key, or a mapping (tasks={a: ...}) that holds it."""
+    """Tells whether an override sets the key, something below it, or a mapping that holds it."""
     key = override.lstrip("+~").partition("=")[0]
-    return key == full_key or (key not in GROUPS and full_key.startswith(f"{key}."))
+    held = key not in GROUPS and full_key.startswith(f"{key}.")
+    return key == full_key or key.startswith(f"{full_key}.") or held
 
 
 def plain(config: Any) -> dict[str, Any]:

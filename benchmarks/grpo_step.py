@@ -19,7 +19,8 @@ from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samplers import Prompts
 from rewardsmith.agents.llm.sampling import Sampling
-from rewardsmith.agents.llm.trainer import Settings, Trainer
+from rewardsmith.agents.llm.settings import Settings
+from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.envs.text.calculator import Calculator
 from rewardsmith.rewards import RewardDesign
 from rewardsmith.rewards.verify import Judgement, Verified

@@ -15,8 +15,9 @@ from rewardsmith.agents.llm.objectives import ClippedObjective, token_weights
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samplers import KnapsackPrompts, MixedPrompts, allocate, learning_value
 from rewardsmith.agents.llm.sampling import Sampling
+from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.token_batch import TokenBatch
-from rewardsmith.agents.llm.trainer import Settings, Trainer, TrainingError
+from rewardsmith.agents.llm.trainer import Trainer, TrainingError
 from rewardsmith.agents.llm.warm_up import WarmUp, scripted
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray

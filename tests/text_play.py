@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.sampling import Sampling
+from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.tiny import character_tokenizer, tiny_model
-from rewardsmith.agents.llm.trainer import Settings, Trainer
+from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.envs.text.calculator import Calculator
 from rewardsmith.rewards.config import build, build_design
 

@@ -94,8 +94,10 @@ def trl_reward(
         >>> from rewardsmith.envs.text.calculator import Calculator
         >>> from rewardsmith.rewards import RewardDesign
         >>> from rewardsmith.rewards.shaping import TaskReward
-        >>> reward = trl_reward(RewardDesign({"task": TaskReward()}), Calculator(1).dialogue)
-        >>> reward([""] * 2, ["<answer>94</answer>", "<answer>1</answer>"], seed=[5, 5])
+        >>> dialogue = Calculator(1).dialogue
+        >>> reward = trl_reward(RewardDesign({"task": TaskReward()}), dialogue)
+        >>> right = f"<answer>{dialogue.begin(5).task.answer}</answer>"
+        >>> reward([""] * 2, [right, "<answer>unknown</answer>"], seed=[5, 5])
         [1.0, 0.0]
     """
     design = judge if isinstance(judge, RewardDesign) else RewardDesign({"score": Verified(judge)})
@@ -180,9 +182,10 @@ def trl_environment(dialogue: Dialogue) -> type[ToolEnvironment]:
 
     Example:
         >>> from rewardsmith.envs.text.calculator import Calculator
-        >>> environment = trl_environment(Calculator(1).dialogue)()
-        >>> environment.reset(seed=5)
-        'Max has 18 eggs. He gets 76 more. How many eggs has Max now?'
+        >>> dialogue = Calculator(1).dialogue
+        >>> environment = trl_environment(dialogue)()
+        >>> environment.reset(seed=5) == dialogue.begin(5).task.prompt
+        True
         >>> environment.calculator(expression="18+76")
         '94'
     """

@@ -5,8 +5,9 @@ handed to all, so that pay, credit and the samplers' memory see the whole batch 
 stay equal. Each process differentiates the loss of its share of the conversations, weighted as
 in the whole batch, and the gradients are added up: the step is that of one process.
 
-    trainer = Trainer(...)   # as ever, after
-    join()
+    join()  # before the trainer is made, which then is used as ever
+
+On the CPU start them with `torchrun --nproc-per-node`; `accelerate launch --cpu` starts one.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
+from transformers.utils.logging import disable_progress_bar
 
 from rewardsmith.agents.evaluation import EVALUATION_SEED, FINAL_SEED
 from rewardsmith.agents.files import read_sealed, write_json, write_sealed
@@ -19,12 +20,14 @@ from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samples import samples
 from rewardsmith.agents.llm.sampling import Sampling
-from rewardsmith.agents.llm.trainer import Settings, Trainer
+from rewardsmith.agents.llm.settings import Settings
+from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.agents.llm.warm_start import warm_start
 from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.recorder import means
 from rewardsmith.agents.run_folder import RunFolder
+from rewardsmith.agents.run_record import TRAIN
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import Tracker
 from rewardsmith.envs.errors import ConfigError, unknown
@@ -35,8 +38,6 @@ from rewardsmith.rewards.episode import Episode
 
 _PARTS = ("model", "warm_up", "training")
 _GREEDY = 0.0
-TOLD = "train/"
-"""Prefix of the metrics that training batches report."""
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Ledger:
 
         The batch that reaches the step may end beyond it.
         """
-        told = {f"{TOLD}{name}": value for name, value in means(self.told).items()}
+        told = {f"{TRAIN}{name}": value for name, value in means(self.told).items()}
         self.rows.append({"step": float(step), **shown, **told})
         self.told = []
 
@@ -106,6 +107,7 @@ def train_llm(
                 folder.write_status("interrupted", trainer.episodes, rollouts)
                 raise Interrupted.at(trainer.episodes)
         ledger.told.append(trainer.step())
+    disable_progress_bar()  # of writing files that are written in an instant
     trainer.policy.model.save_pretrained(folder.path / "model")
     trainer.policy.tokenizer.save_pretrained(folder.path / "model")
     episodes, records = judge.play(evaluation["final_episodes"], FINAL_SEED)
@@ -186,7 +188,7 @@ def _start_or_resume(
 def _milestone(folder: RunFolder, tracker: Tracker, trainer: Trainer, ledger: Ledger) -> None:
     folder.write_metrics(ledger.rows)
     row = ledger.rows[-1]
-    told = {k if k.startswith(TOLD) else f"evaluation/{k}": v for k, v in row.items()}
+    told = {k if k.startswith(TRAIN) else f"evaluation/{k}": v for k, v in row.items()}
     tracker.log(trainer.episodes, told)
     state = {"trainer": trainer.state_dict(), "ledger": ledger}
     write_sealed(folder.checkpoint, pickle.dumps(state))

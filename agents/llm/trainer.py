@@ -6,7 +6,7 @@ import copy
 import io
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,19 +21,19 @@ from rewardsmith.agents.llm.likelihood_objective import (
     LikelihoodObjective,
     episode_weights,
 )
-from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective, token_weights
+from rewardsmith.agents.llm.objectives import token_weights
 from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Signals, probed
 from rewardsmith.agents.llm.rollout import Rollout
-from rewardsmith.agents.llm.samplers import MixedPrompts, Prompts, UniformPrompts
+from rewardsmith.agents.llm.samplers import MixedPrompts
 from rewardsmith.agents.llm.sampling import Sampling
+from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.token_batch import TokenBatch
 from rewardsmith.agents.llm.tree_rollout import TreeRollout, TreeSettings
-from rewardsmith.envs.errors import ConfigError, RewardsmithError
+from rewardsmith.envs.errors import RewardsmithError
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.batch import TextEnv
-from rewardsmith.rewards.credit import Advantage, GroupRelative
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Episode, Group
 from rewardsmith.rewards.likelihood import likelihood_terms
@@ -41,59 +41,6 @@ from rewardsmith.rewards.likelihood import likelihood_terms
 
 class TrainingError(RewardsmithError):
     """Training cannot go on; the last good checkpoint stays."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a policy is trained.
-
-    Attributes:
-        advantage: Who gets how much credit.
-        objective: The loss.
-        aggregation: How tokens weigh in it, see `token_weights`.
-        prompts: Which tasks are played, and how often.
-        prompts_per_batch: Tasks of a batch.
-        group_size: Rollouts of each, on average.
-        sampling: How tokens are drawn.
-        epochs: Passes over a batch.
-        minibatches: Optimiser steps of a pass.
-        micro_batch: Conversations in memory at once.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        max_grad_norm: Gradients are scaled down to this norm.
-        system: Whether the task's instructions are said first.
-        tree: How rollouts branch; None for `group_size` separate ones of each task.
-        reward_gradient: Coefficient of the gradient through a likelihood reward itself, see
-            `LikelihoodObjective`; 0 for none.
-
-    Raises:
-        ConfigError: If a number is out of range.
-    """
-
-    advantage: Advantage = field(default_factory=GroupRelative)
-    objective: ClippedObjective = field(default_factory=ClippedObjective)
-    aggregation: Aggregation = "sequence_mean"
-    prompts: Prompts = field(default_factory=UniformPrompts)
-    prompts_per_batch: int = 8
-    group_size: int = 8
-    sampling: Sampling = field(default_factory=Sampling)
-    epochs: int = 1
-    minibatches: int = 1
-    micro_batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    system: bool = False
-    tree: TreeSettings | None = None
-    reward_gradient: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("prompts_per_batch", "group_size", "epochs", "minibatches", "micro_batch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
 class Trainer:

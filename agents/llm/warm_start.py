@@ -21,7 +21,7 @@ from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.rollout import Rollout
-from rewardsmith.agents.llm.trainer import Settings
+from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.agents.progress import Progress
 from rewardsmith.envs.text.batch import TextEnv

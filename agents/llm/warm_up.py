@@ -17,7 +17,7 @@ from rewardsmith.envs.text.batch import TextEnv, turn_facts
 from rewardsmith.envs.text.message import parse
 from rewardsmith.rewards.episode import Episode, Step, TokenSpan
 
-CHECK_EVERY = 20
+CHECK_EVERY = 10
 """Steps between looks at how many tasks are solved."""
 
 

@@ -203,7 +203,7 @@ class SignedOutcome(Advantage):
         bad = np.flatnonzero((verdict < -_ROUNDING) | (verdict > 1 + _ROUNDING))
         if bad.size:
             raise RewardError(
-                f"SignedOutcome needs returns in [0, 1], episode {bad[0]} has {verdict[bad[0]]}; "
+                f"SignedOutcome needs returns in [0, 1], episode {bad[0]} has {verdict[bad[0]]:g}; "
                 "pay 1 for a right answer and 0 for a wrong one"
             )
         return self.positive * verdict - self.negative * (1.0 - verdict)
