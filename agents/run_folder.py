@@ -23,8 +23,9 @@ class RunFolder:
     """The files of one run.
 
     `config.yaml` the resolved configuration, `status.json` how far it is, `metrics.csv` a
-    row per evaluation, `result.json` the final evaluation, `model.zip` the trained agent,
-    `checkpoint` what resuming needs, `rollout.png` and `.gif` a picture of the final policy.
+    row per evaluation, `result.json` the final evaluation, `model.zip` the trained agent or
+    `model` the trained language model, `checkpoint` what resuming needs, `rollout.png` and
+    `.gif` a picture of the final policy.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,6 +40,11 @@ class RunFolder:
     def model(self) -> Path:
         """Where the trained agent lies."""
         return self.path / "model.zip"
+
+    @property
+    def language_model(self) -> Path:
+        """Where a trained language model lies, a folder as Hugging Face writes it."""
+        return self.path / "model"
 
     @property
     def _config_file(self) -> Path:

@@ -16,7 +16,9 @@ from rewardsmith.agents.tasks import make_task
 from rewardsmith.agents.trackers import TRACKERS, Tracker, make_tracker
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
+from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.config import build_design
+from rewardsmith.rewards.verify.preflight import check_verifiers
 
 Learner = Callable[[Mapping[str, Any], RunFolder, Tracker, StopRequest, Progress], dict[str, Any]]
 """Trains by a configuration in a folder, resuming what lies there; returns the result."""
@@ -116,6 +118,8 @@ def check(config: Mapping[str, Any]) -> None:
     task = make_task(config["env"], 1)
     try:
         design.bind(EnvCard.of(task))
+        if isinstance(task.unwrapped, TextEnv):
+            check_verifiers(design, task.unwrapped.dialogue)
         agent = config["agent"]
         known = (*ALGORITHMS, *bandits.AGENTS, LLM)
         if agent["algorithm"] not in known:

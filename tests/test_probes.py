@@ -23,7 +23,7 @@ from rewardsmith.agents.llm.likelihood_objective import (
 from rewardsmith.agents.llm.likelihood_objective import likelihood as likelihood_of_tensor
 from rewardsmith.agents.llm.pay import pay
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import Probe, ProbePoints, probed, score
+from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Probe, ProbePoints, probed, score
 from rewardsmith.agents.llm.warm_up import scripted
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.card import EnvCard
@@ -377,5 +377,7 @@ def test_the_gold_answer_grows_likelier() -> None:
     trainer = trainer_of("likelihood", "likelihood", learning_rate=3e-3, prompts_per_batch=4)
     paid = [trainer.step()["term/likelihood"] for _ in range(8)]
     assert np.mean(paid[-2:]) > np.mean(paid[:2]) + 1.0
-    (episode,) = trainer.with_likelihoods(oracle_group(5, ("oracle",)).episodes)
+    group = oracle_group(5, ("oracle",))
+    (told,), _ = probed(trainer.policy, trainer.chat, [group], [GOLD_LOGPROB])
+    (episode,) = told
     assert episode.steps[-1].info[GOLD_LOGPROBS].shape[0] >= 1

@@ -165,7 +165,6 @@ def test_long_texts_and_turns_are_cut() -> None:
     transcript = env.dialogue.reply(start, parse(said))
     step = Step(start.observation, said, 0.0, {"transcript": transcript, "success": False})
     episodes = [Episode((step,), transcript.observation, terminated=False)]
-    trainer.with_likelihoods = lambda episodes: list(episodes)  # type: ignore[method-assign]
     told = samples(episodes, recorded(episodes), trainer)["transcripts"][0]
     assert told["turns"][0]["said"] == "x" * LONGEST_TEXT + "… (5 more characters)"
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 from transformers.utils.logging import disable_progress_bar
@@ -16,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from rewardsmith.agents.evaluation import EVALUATION_SEED, FINAL_SEED
 from rewardsmith.agents.files import read_sealed, write_json, write_sealed
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.judge import Judge
 from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samples import samples
@@ -34,10 +33,8 @@ from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.config import build, build_design
 from rewardsmith.rewards.design import RewardDesign
-from rewardsmith.rewards.episode import Episode
 
 _PARTS = ("model", "warm_up", "training")
-_GREEDY = 0.0
 
 
 @dataclass
@@ -91,7 +88,7 @@ def train_llm(
     torch.set_num_threads(1)
     rollouts, evaluation = int(config["total_steps"]), config["evaluation"]
     trainer, ledger = _start_or_resume(config, folder, progress)
-    judge = Judge(config, trainer)
+    judge = _judge(config, trainer.policy, trainer.design, evaluation["deterministic"])
     every = max(1, rollouts // evaluation["points"])
     while True:
         due = len(ledger.rows) * every
@@ -108,61 +105,33 @@ def train_llm(
                 raise Interrupted.at(trainer.episodes)
         ledger.told.append(trainer.step())
     disable_progress_bar()  # of writing files that are written in an instant
-    trainer.policy.model.save_pretrained(folder.path / "model")
-    trainer.policy.tokenizer.save_pretrained(folder.path / "model")
+    trainer.policy.model.save_pretrained(folder.language_model)
+    trainer.policy.tokenizer.save_pretrained(folder.language_model)
     episodes, records = judge.play(evaluation["final_episodes"], FINAL_SEED)
     write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
     return _result(judge, records, evaluation["final_episodes"])
 
 
-class Judge:
-    """Plays fresh tasks with a trainer's policy and reports what each episode earned.
+def judge_llm(
+    config: Mapping[str, Any], folder: RunFolder, episodes: int, seed: int, deterministic: bool
+) -> list[dict[str, float]]:
+    """Returns a record of each fresh episode that a folder's trained model plays."""
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    design = build_design(config["reward"])
+    judge = _judge(config, _load_trained(config, folder), design, deterministic)
+    design.bind(judge.env.card)
+    return judge.play(episodes, seed)[1]
 
-    Args:
-        config: The run's configuration.
-        trainer: Whose policy and design are judged.
-    """
 
-    def __init__(self, config: Mapping[str, Any], trainer: Trainer) -> None:
-        self.trainer, self.gamma = trainer, float(config["agent"]["gamma"])
-        env = copy.deepcopy(dict(config["env"]))
-        options = dict(env.get("options") or {})
-        self.env = _make({**env, "options": {**options, "split": "test"}}, trainer.env.num_envs)
-        drawn = trainer.settings.sampling
-        deterministic = config["evaluation"]["deterministic"]
-        self.sampling = replace(drawn, temperature=_GREEDY) if deterministic else drawn
-
-    def play(self, episodes: int, seed: int) -> tuple[list[Episode], list[dict[str, float]]]:
-        """Returns the episodes of the seeds from `seed` on, and a record of each."""
-        played = self.trainer.play(range(seed, seed + episodes), self.sampling, seed, self.env)
-        return played, self.records(played)
-
-    def records(self, episodes: Sequence[Episode]) -> list[dict[str, float]]:
-        """Returns what each episode earned by the task and by the design, which is not changed."""
-        design: RewardDesign = copy.deepcopy(self.trainer.design)
-        records = []
-        for episode in self.trainer.with_likelihoods(episodes):
-            payment = design.settle(episode.transitions())
-            discount = self.gamma ** np.arange(len(episode))
-            records.append(
-                {
-                    "success": float(episode.success),
-                    "task_return": float(episode.rewards.sum()),
-                    "designed_return": float((discount * payment.total).sum()),
-                    "length": float(len(episode)),
-                    **{f"term/{n}": float(v.sum()) for n, v in payment.parts.items()},
-                }
-            )
-        return records
-
-    def scripted(self, script: str, episodes: int, seed: int) -> list[dict[str, float]]:
-        """Returns the records of a scripted policy on the same tasks."""
-        from rewardsmith.agents.llm.warm_up import scripted
-
-        chat = self.trainer.chat
-        return self.records(
-            [scripted(self.env, chat, script, seed + i, None) for i in range(episodes)]
-        )
+def _judge(
+    config: Mapping[str, Any], policy: Policy, design: RewardDesign, deterministic: bool
+) -> Judge:
+    agent, options = config["agent"], {**(config["env"].get("options") or {}), "split": "test"}
+    env = _make({**config["env"], "options": options}, agent["n_envs"])
+    settings: Settings = _settings(config)["training"]
+    gamma = float(agent["gamma"])
+    return Judge(env, policy, design, settings, gamma=gamma, deterministic=deterministic)
 
 
 def _start_or_resume(
@@ -225,8 +194,21 @@ def _load_policy(config: Mapping[str, Any]) -> Policy:
     model = dict(config["agent"]["settings"]["model"])
     if model["name"] == "tiny":
         model["seed"] = config["seed"]
-    device = None if config["device"] == "auto" else config["device"]
-    return Policy.load(model.pop("name"), device=device, **model)
+    return Policy.load(model.pop("name"), device=_device(config), **model)
+
+
+def _load_trained(config: Mapping[str, Any], folder: RunFolder) -> Policy:
+    """Loads what a run has learned: a model, or adapters of the one it started from."""
+    saved = str(folder.language_model)
+    if config["agent"]["settings"]["model"].get("lora_rank") is None:
+        return Policy.load(saved, device=_device(config))
+    policy = _load_policy(config)
+    policy.model.load_adapter(saved, "default")
+    return policy
+
+
+def _device(config: Mapping[str, Any]) -> str | None:
+    return None if config["device"] == "auto" else str(config["device"])
 
 
 def _make(env: Mapping[str, Any], n: int) -> TextEnv:

@@ -59,7 +59,7 @@ def samples(
     """Returns what the report shows of a run that is over, as plain data.
 
     Args:
-        episodes: Finished episodes.
+        episodes: Finished episodes, as `Judge.play` returns them.
         records: What each earned.
         trainer: Whose design paid them. The lens is over its last batch; after a resume that
             had nothing left to learn it plays another one.
@@ -75,12 +75,11 @@ def samples(
     groups, paid = trainer.last_groups, trainer.last
     if paid is None:
         groups, paid, _ = trainer.collect()
-    shown = trainer.with_likelihoods([episodes[i] for i in chosen])
     design = copy.deepcopy(trainer.design)
     return {
         "transcripts": [
-            _told(episode, records[i], design.settle(episode.transitions()).total)
-            for i, episode in zip(chosen, shown, strict=True)
+            _told(episodes[i], records[i], design.settle(episodes[i].transitions()).total)
+            for i in chosen
         ],
         "credit": lens(
             groups, paid.rollouts, trainer.settings.advantage, trainer.policy.tokenizer.decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,15 +27,15 @@ from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Signals, probed
 from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.samplers import MixedPrompts
-from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.settings import Settings
+from rewardsmith.agents.llm.shared_prompts import SharedPrompts
 from rewardsmith.agents.llm.token_batch import TokenBatch
 from rewardsmith.agents.llm.tree_rollout import TreeRollout, TreeSettings
 from rewardsmith.envs.errors import RewardsmithError
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.design import RewardDesign
-from rewardsmith.rewards.episode import Episode, Group
+from rewardsmith.rewards.episode import Group
 from rewardsmith.rewards.likelihood import likelihood_terms
 
 
@@ -66,8 +66,13 @@ class Trainer:
     ) -> None:
         self.policy, self.env, self.design, self.settings = policy, env, design, settings
         self.chat = Chat(policy.tokenizer)
-        sampling = replace(settings.sampling, want_entropies=True)
-        self.generator = self._generator(sampling, distributed.own_seed(seed))
+        self.generator = CachedGenerator(
+            policy,
+            self.chat.stop_ids,
+            slots=env.num_envs,
+            sampling=replace(settings.sampling, want_entropies=True),
+            seed=distributed.own_seed(seed),
+        )
         self.prompts = settings.prompts
         self.prompts.begin(seed)
         self.episodes = self.updates = 0
@@ -78,7 +83,9 @@ class Trainer:
             parameters, settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._parameters = parameters
+        self._scorer = SharedPrompts(policy)
         self._reference = self._copy_of_policy() if settings.objective.kl > 0 else None
+        self._reference_scorer = SharedPrompts(self._reference) if self._reference else None
         self._likelihood = LikelihoodObjective.of(
             design, settings.advantage, settings.reward_gradient, settings.micro_batch
         )
@@ -129,16 +136,6 @@ class Trainer:
         paid = pay(self.design, groups, signals)
         return groups, paid, _batch_metrics(played, paid)
 
-    def play(
-        self, seeds: Iterable[int], sampling: Sampling, seed: int, env: TextEnv
-    ) -> list[Episode]:
-        """Returns episodes by the present policy in another environment, beside training."""
-        return self._rollout(self._generator(sampling, seed), env).play(seeds)
-
-    def with_likelihoods(self, episodes: Sequence[Episode]) -> list[Episode]:
-        """Returns episodes with the probabilities that terms of the design read, if any do."""
-        return list(self._probed([Group(tuple(episodes))], self._fact_names)[0][0])
-
     def state_dict(self) -> dict[str, Any]:
         """Returns all that the next step depends on, as bytes and plain data."""
         torch_state = io.BytesIO()
@@ -178,7 +175,7 @@ class Trainer:
             groups = self._tree_rollout(self.settings.tree).play(prompt for prompt, _ in chosen)
         else:
             seeds = [prompt for prompt, rollouts in chosen for _ in range(rollouts)]
-            episodes = iter(self._rollout(self.generator, self.env).play(seeds))
+            episodes = iter(self._rollout().play(seeds))
             groups = [
                 Group(tuple(next(episodes) for _ in range(rollouts)), prompt)
                 for prompt, rollouts in chosen
@@ -235,31 +232,23 @@ class Trainer:
 
     def _loss(self, piece: TokenBatch, old: Tensor, advantages: Tensor, weights: Tensor) -> Any:
         objective, temperature = self.settings.objective, self.settings.sampling.temperature
-        entropies = reference = None
-        if objective.entropy:
-            logprobs, entropies = self.policy.logprobs(
-                piece.ids, piece.attention, temperature, want_entropy=True
-            )
-        else:
-            logprobs = self.policy.logprobs(piece.ids, piece.attention, temperature)
-        if self._reference is not None:
+        wanted = bool(objective.entropy)
+        logprobs, *entropies = self._scorer.logprobs(piece, temperature, want_entropy=wanted)
+        reference = None
+        if self._reference_scorer is not None:
             with torch.no_grad():
-                reference = self._reference.logprobs(piece.ids, piece.attention, temperature)
-        return objective(logprobs, old, advantages, weights, reference, entropies)
+                [reference] = self._reference_scorer.logprobs(piece, temperature)
+        return objective(logprobs, old, advantages, weights, reference, *entropies)
 
     @property
     def _pad(self) -> int:
         tokenizer = self.policy.tokenizer
         return int(tokenizer.pad_token_id or tokenizer.eos_token_id or 0)
 
-    def _generator(self, sampling: Sampling, seed: int) -> CachedGenerator:
-        return CachedGenerator(
-            self.policy, self.chat.stop_ids, slots=self.env.num_envs, sampling=sampling, seed=seed
-        )
-
-    def _rollout(self, generator: CachedGenerator, env: TextEnv) -> Rollout:
-        system = env.dialogue.instructions if self.settings.system else None
-        return Rollout(env, generator, self.chat, self.policy.tokenizer.decode, system)
+    def _rollout(self) -> Rollout:
+        system = self.env.dialogue.instructions if self.settings.system else None
+        decode = self.policy.tokenizer.decode
+        return Rollout(self.env, self.generator, self.chat, decode, system)
 
     def _tree_rollout(self, settings: TreeSettings) -> TreeRollout:
         system = self.env.dialogue.instructions if self.settings.system else None

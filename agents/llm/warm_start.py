@@ -26,7 +26,7 @@ from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.agents.progress import Progress
 from rewardsmith.envs.text.batch import TextEnv
 
-PROBED = 128
+PROBED = 64
 """Tasks that tell whether a warm-up may stop."""
 
 

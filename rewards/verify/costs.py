@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.text.message import write
@@ -38,8 +38,8 @@ class FewCalls(Verifier):
     most: int = 5
     form: Form = "linear"
 
-    judges_content: ClassVar[bool] = False
-    prices_effort: ClassVar[bool] = True
+    judges_content = False
+    prices_effort = True
 
     def __post_init__(self) -> None:
         if self.most < 1:
@@ -78,8 +78,8 @@ class LowCost(Verifier):
 
     most: float = 1.0
 
-    judges_content: ClassVar[bool] = False
-    prices_effort: ClassVar[bool] = True
+    judges_content = False
+    prices_effort = True
 
     def __post_init__(self) -> None:
         if not self.most > 0:

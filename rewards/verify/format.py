@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 from rewardsmith.envs.errors import unknown
 from rewardsmith.envs.text.message import ANSWER, CALL, THINK, write
@@ -66,7 +66,7 @@ class MessageFormat(Verifier):
     think: bool = False
     scope: Scope = "episode"
 
-    judges_content: ClassVar[bool] = False
+    judges_content = False
 
     def __post_init__(self) -> None:
         _check(self.scope, "MessageFormat.scope")
@@ -121,7 +121,7 @@ class ErrorFree(Verifier):
 
     scope: Scope = "episode"
 
-    judges_content: ClassVar[bool] = False
+    judges_content = False
 
     def __post_init__(self) -> None:
         _check(self.scope, "ErrorFree.scope")

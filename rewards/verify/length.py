@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.text.message import write
@@ -29,8 +28,8 @@ class ThoughtLength(Verifier):
 
     target: int = 512
 
-    judges_content: ClassVar[bool] = False
-    prices_effort: ClassVar[bool] = True
+    judges_content = False
+    prices_effort = True
 
     def __post_init__(self) -> None:
         if self.target < 1:
@@ -73,8 +72,8 @@ class Conciseness(Verifier):
 
     longest: int = 2_000
 
-    judges_content: ClassVar[bool] = False
-    prices_effort: ClassVar[bool] = True
+    judges_content = False
+    prices_effort = True
 
     def __post_init__(self) -> None:
         if self.longest < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -43,9 +43,9 @@ class Verifier(Component):
     brought in.
     """
 
-    judges_content: ClassVar[bool] = True
+    judges_content: bool = True
     """Whether a wrong answer must score less than a right one; false for form and cost."""
-    prices_effort: ClassVar[bool] = False
+    prices_effort: bool = False
     """Whether a right way may score less than 1, since it takes calls or words."""
 
     @abstractmethod
@@ -131,12 +131,16 @@ class Judgement(Verifier):
     Args:
         function: `Transcript -> float in [0, 1]`, or an `Outcome`. To survive YAML it must be
             importable by name.
+        judges_content: See `Verifier`; preflight holds the function to it.
+        prices_effort: See `Verifier`.
 
     Example:
-        >>> brief = Judgement(lambda transcript: float(len(transcript.turns) <= 2))
+        >>> brief = Judgement(lambda transcript: 1.0 / len(transcript.turns), False, True)
     """
 
     function: Callable[[Transcript], Any]
+    judges_content: bool = True
+    prices_effort: bool = False
 
     def score(self, transcript: Transcript) -> Outcome:
         """Returns the function's outcome."""
