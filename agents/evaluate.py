@@ -52,10 +52,11 @@ def evaluate_run(
     for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    frames: list[np.ndarray] = []
     if kind == LLM:
         from rewardsmith.agents.llm.learner import judge_llm
 
-        records, frames = judge_llm(config, folder, episodes, seed, deterministic), []
+        records = judge_llm(config, folder, episodes, seed, deterministic)
     else:
         records, frames = _judge_sb3(config, folder, episodes, seed, deterministic, video)
     result = {name: [r[name] for r in records] for name in records[0] if name != "row"}

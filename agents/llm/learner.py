@@ -146,7 +146,7 @@ def _start_or_resume(
     training: Settings = settings["training"]
     if data is None:
         warm_start(config, settings["warm_up"], policy, env, training, progress)
-    trainer = Trainer(policy, env, design, training, seed)
+    trainer = Trainer(policy, env, design, training, seed, int(config["total_steps"]))
     if data is None:
         return trainer, Ledger()
     state = pickle.loads(data)

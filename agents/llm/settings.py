@@ -27,7 +27,7 @@ class Settings:
         epochs: Passes over a batch.
         minibatches: Optimiser steps of a pass.
         micro_batch: Conversations in memory at once.
-        learning_rate: Of AdamW.
+        learning_rate: Of AdamW, at the start; a run of the `train` job lets it fall to a tenth.
         weight_decay: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm.
         system: Whether the task's instructions are said first.

@@ -38,6 +38,8 @@ from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Group
 from rewardsmith.rewards.likelihood import likelihood_terms
 
+_LEAST_RATE = 0.1
+
 
 class TrainingError(RewardsmithError):
     """Training cannot go on; the last good checkpoint stays."""
@@ -52,6 +54,7 @@ class Trainer:
         design: What is paid; bound to the task.
         settings: How.
         seed: Seed of prompts and sampling.
+        horizon: Rollouts over which the learning rate falls linearly to a tenth; None keeps it.
 
     Attributes:
         episodes: Rollouts played so far.
@@ -62,9 +65,16 @@ class Trainer:
     """
 
     def __init__(
-        self, policy: Policy, env: TextEnv, design: RewardDesign, settings: Settings, seed: int
+        self,
+        policy: Policy,
+        env: TextEnv,
+        design: RewardDesign,
+        settings: Settings,
+        seed: int,
+        horizon: int | None = None,
     ) -> None:
         self.policy, self.env, self.design, self.settings = policy, env, design, settings
+        self.horizon = horizon
         self.chat = Chat(policy.tokenizer)
         self.generator = CachedGenerator(
             policy,
@@ -96,7 +106,7 @@ class Trainer:
         """Plays a batch and learns from it; returns what to report.
 
         Raises:
-            TrainingError: If the loss is not finite; the weights are left as they were.
+            TrainingError: If the loss is not finite; go back to the last `state_dict`.
         """
         started = time.monotonic()
         groups, paid, told = self.collect()
@@ -227,6 +237,8 @@ class Trainer:
             told |= self._answers.backward(rows[own].tolist(), len(own) / len(rows))
         told = distributed.add_up(self._parameters, told)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * self._remaining()
         self.optimiser.step()
         return told | {"grad_norm": float(norm)}
 
@@ -239,6 +251,11 @@ class Trainer:
             with torch.no_grad():
                 [reference] = self._reference_scorer.logprobs(piece, temperature)
         return objective(logprobs, old, advantages, weights, reference, *entropies)
+
+    def _remaining(self) -> float:
+        """Returns the share of the learning rate that is left, in [0.1, 1]."""
+        played = 0.0 if self.horizon is None else self.episodes / self.horizon
+        return max(1.0 - played, _LEAST_RATE)
 
     @property
     def _pad(self) -> int:

@@ -101,7 +101,7 @@ class TextEnv(BatchEnv):
         )
         self.transcripts: list[Transcript] = [None] * num_envs  # type: ignore[list-item]
         self._arrived: list[int] = []
-        self._slow = SlowTurns(min(num_envs, THREADS))
+        self._slow = SlowTurns(min(num_envs, THREADS), dialogue.budget.timeout_s)
 
     def open(self, row: int, seed: int) -> str:
         """Starts a new episode in one row, as `reset(seed=seed)` of a single environment does.
@@ -175,7 +175,7 @@ class TextEnv(BatchEnv):
             functools.partial(act, transcript, message)
             for act in (self.dialogue.reply, self.dialogue.give_up)
         )
-        self._slow.start(row, work, late, self.dialogue.budget.timeout_s)
+        self._slow.start(row, work, late)
 
     def _collect(self, at_least: int) -> None:
         while True:
