@@ -27,6 +27,7 @@ RACES = {
     "R11": "credit",
     "R12": "startup",
     "BestPerm": "cascading",
+    "Turns": "text_env",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -223,13 +223,11 @@ class BatchEnv(gym.vector.VectorEnv[Any, Any, np.ndarray], Stateful):
             raise EnvError(f"seeds must be a whole number or a list of them, got {seed!r}")
         if len(seeds) != self.num_envs:
             raise EnvError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
-        if any(
-            s is not None and not (isinstance(s, int | np.integer) and 0 <= s < 2**63)
-            for s in seeds
-        ):
-            raise EnvError(f"seeds must be whole numbers in [0, 2**63), got {seeds}")
-        given = np.array([row for row in rows if seeds[row] is not None], dtype=np.int64)
-        self.streams.seed(given, np.array([seeds[row] for row in given], dtype=np.int64))
+        given = [row for row in rows.tolist() if seeds[row] is not None]
+        chosen = [seeds[row] for row in given]
+        if any(not isinstance(s, int | np.integer) or not 0 <= s < 2**63 for s in chosen):
+            raise EnvError(f"seeds must be whole numbers in [0, 2**63), got {chosen}")
+        self.streams.seed(np.array(given, dtype=np.int64), np.array(chosen, dtype=np.int64))
         self._seeded = True
 
     def _reset_mask(self, options: dict[str, Any] | None) -> BoolArray | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,6 +139,55 @@ def test_a_tool_that_is_too_slow_gives_an_error_turn() -> None:
     assert env.step([DONE, DONE])[1].tolist() == [1.0, 1.0]
 
 
+def test_a_row_is_given_up_in_time_while_others_keep_arriving() -> None:
+    env = make(3, timeout_s=0.15, turns=10_000, calls=10_000)
+    nap, short = call("nap", seconds=30), call("nap", seconds=0.001)
+    env.send([0, 1, 2], [nap, short, short])
+    ends = time.monotonic() + 5
+    while not env.transcripts[0].turns and time.monotonic() < ends:
+        rows = [row for row in env.recv(1) if row != 0]
+        env.send(rows, [short] * len(rows))
+    assert env.transcripts[0].observation == "Error: no result within 0.15 s."
+    assert all(turn.reply == "rested" for row in (1, 2) for turn in env.transcripts[row].turns)
+
+
+def test_a_result_that_comes_too_late_is_not_taken_for_that_of_the_next_turn() -> None:
+    env = make(1, timeout_s=0.1)
+    for seconds, reply in ((0.4, "Error: no result within 0.1 s."), (0.0, "rested")):
+        env.send([0], [call("nap", seconds=seconds)])
+        assert env.recv(1) == [0]
+        assert env.transcripts[0].observation == reply
+    time.sleep(0.5)  # the first tool ends meanwhile
+    env.send([0], [LOOK])
+    assert env.recv(1) == [0]
+    assert [turn.reply for turn in env.transcripts[0].turns][1:] == ["rested", "7"]
+
+
+def test_a_defect_of_a_tool_is_not_hidden_by_its_thread() -> None:
+    env = make(2)
+    env.send([0], [call("nap", seconds=-1)])
+    with pytest.raises(ValueError, match="non-negative"):
+        env.recv(1)
+
+
+def test_a_tool_that_never_ends_lets_the_program_end() -> None:
+    program = (
+        "import test_text_batch as t; t.make(1, timeout_s=0.05).step([t.call('nap', seconds=99)])"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, check=True)
+    assert time.monotonic() - started < 60
+
+
+def test_what_runs_in_threads_is_not_copied() -> None:
+    env = make(1)
+    env.send([0], [NAP])
+    with pytest.raises(EnvError, match="receive their replies before"):
+        copy.copy(env._slow)
+    env.recv(1)
+    assert len(copy.copy(env._slow)) == 0
+
+
 def test_recv_without_waiting_takes_what_is_there() -> None:
     env = make(3)
     env.send([0, 2], [NAP, LOOK])
@@ -179,11 +232,16 @@ def told(dialogue: Dialogue, messages: Sequence[str]) -> list[str]:
 
 def test_turns() -> None:
     env = make(2, turns=3)
-    ends = [env.step([LOOK, LOOK])[3].tolist() for _ in range(3)]
-    assert ends == [[False] * 2, [False] * 2, [True] * 2]
+    steps = [env.step([LOOK, LOOK]) for _ in range(3)]
+    assert [terminated.tolist() for _, _, terminated, _, _ in steps] == [
+        [False] * 2,
+        [False] * 2,
+        [True] * 2,
+    ]
+    assert not any(truncated.any() for _, _, _, truncated, _ in steps)
 
 
-def test_an_answer_in_the_last_turn_is_no_truncation() -> None:
+def test_an_answer_may_be_given_in_the_last_turn() -> None:
     env = make(1, turns=1)
     _, reward, terminated, truncated, _ = env.step([DONE])
     assert (reward[0], terminated[0], truncated[0]) == (1.0, True, False)

@@ -196,8 +196,8 @@ def test_turns_are_limited(name: str) -> None:
     for turn in range(TURNS):
         _, reward, terminated, truncated, _ = env.step(["hm"] * N)
         assert not reward.any()
-        assert not terminated.any()
-        assert truncated.tolist() == [turn == TURNS - 1] * N
+        assert terminated.tolist() == [turn == TURNS - 1] * N
+        assert not truncated.any()
 
 
 # ---- Snapshots --------------------------------------------------------------------------

@@ -108,8 +108,9 @@ class Rollout:
                 self._generator.feed(row, context)
                 return None
         del self._open[row]
+        over = bool(env.done[row])  # if not, the context is full
         return episode.index, Episode(
-            tuple(episode.steps), transcript.observation, transcript.over, episode.initial_info
+            tuple(episode.steps), transcript.observation, over, episode.initial_info
         )
 
 

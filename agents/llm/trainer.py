@@ -38,7 +38,7 @@ from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Group
 from rewardsmith.rewards.likelihood import likelihood_terms
 
-_LEAST_RATE = 0.1
+_LEAST_RATE, _RISE = 0.1, 20
 
 
 class TrainingError(RewardsmithError):
@@ -54,7 +54,8 @@ class Trainer:
         design: What is paid; bound to the task.
         settings: How.
         seed: Seed of prompts and sampling.
-        horizon: Rollouts over which the learning rate falls linearly to a tenth; None keeps it.
+        horizon: Rollouts over which the learning rate falls linearly to a tenth, after it rose
+            over the first 20 batches; None keeps it.
 
     Attributes:
         episodes: Rollouts played so far.
@@ -238,7 +239,7 @@ class Trainer:
         told = distributed.add_up(self._parameters, told)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * self._remaining()
+            group["lr"] = self.settings.learning_rate * self._rate()
         self.optimiser.step()
         return told | {"grad_norm": float(norm)}
 
@@ -252,10 +253,14 @@ class Trainer:
                 [reference] = self._reference_scorer.logprobs(piece, temperature)
         return objective(logprobs, old, advantages, weights, reference, *entropies)
 
-    def _remaining(self) -> float:
-        """Returns the share of the learning rate that is left, in [0.1, 1]."""
+    def _rate(self) -> float:
+        """Returns the share of the learning rate that is taken now, in (0, 1].
+
+        It rises over the first batches, because Adam's first steps are of full size whatever
+        the gradient, and would undo what the policy knows.
+        """
         played = 0.0 if self.horizon is None else self.episodes / self.horizon
-        return max(1.0 - played, _LEAST_RATE)
+        return min((self.updates + 1) / _RISE, max(1.0 - played, _LEAST_RATE))
 
     @property
     def _pad(self) -> int:

@@ -218,7 +218,7 @@ class TreeRollout:
                 tree.frontier.append(node)
                 return
         self._leave(slot)
-        over = transcript.over
+        over = bool(env.done[slot])  # if not, the context is full
         tree.leaves.append(Episode(steps, transcript.observation, over, tree.initial_info))
 
     def _text(self, turn: Finished) -> str:

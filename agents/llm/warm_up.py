@@ -92,4 +92,6 @@ def scripted(env: TextEnv, chat: Chat, script: str, seed: int, system: str | Non
         seen, transcript = transcript.observation, dialogue.reply(transcript, parse(text))
         steps.append(Step(seen, text, transcript.turns[-1].reward, turn_facts(transcript), span))
         context = chat.continuation(transcript.observation)
-    return Episode(tuple(steps), transcript.observation, transcript.over, turn_facts(start))
+    return Episode(
+        tuple(steps), transcript.observation, terminated=True, initial_info=turn_facts(start)
+    )

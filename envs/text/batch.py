@@ -48,8 +48,9 @@ class TextEnv(BatchEnv):
 
     Observation: the newest message to the agent. Action: the agent's message, see
     `rewardsmith.envs.text.message`; it ends the episode (`terminated`) with an answer, which
-    pays 1 if it is right. The turn after which the budget of turns is used up is `truncated`.
-    Besides the facts of the card `info` holds the `transcript`, an object array (n,).
+    pays 1 if it is right. The last turn of the budget ends it too: the limit is part of the task,
+    and nothing is to be expected after it. Besides the facts of the card `info` holds the
+    `transcript`, an object array (n,).
 
     With `actions="menu"` the same task is played by choosing one of the messages that the
     dialogue offers, on an observation of numbers: any agent for discrete actions can do that.
@@ -201,7 +202,8 @@ class TextEnv(BatchEnv):
         self._arrived = []
         last = [transcript.turns[-1] for transcript in self.transcripts]
         reward = np.array([turn.reward for turn in last], dtype=np.float64)
-        return reward, np.array([turn.over for turn in last], dtype=np.bool_)
+        over = np.array([turn.over for turn in last], dtype=np.bool_)
+        return reward, over | (self.elapsed + 1 >= self.dialogue.budget.turns)
 
     def _observe(self) -> Any:
         if self.by_menu:

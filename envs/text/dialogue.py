@@ -37,7 +37,7 @@ class Budget:
     """What a conversation may use.
 
     Attributes:
-        turns: Messages of the agent, after which the episode is truncated.
+        turns: Messages of the agent, after which the episode is over.
         calls: Tool calls; later ones are refused.
         cost: Sum of the prices of the calls; a call that would exceed it is refused.
         timeout_s: Seconds that the slow tools of one message may take.
