@@ -145,7 +145,7 @@ def test_the_right_prior_regrets_less_and_keeps_to_its_bound(
     right: Any = make_agent(name)
     regret = play(right, task(prior), HORIZON).regret[-1]
     misled = play(make_agent(name, {"prior": wrong}), task(prior), HORIZON).regret[-1]
-    record_property("regret", [regret.mean(), misled.mean()])
+    record_property("regret", [float(regret.mean()), float(misled.mean())])
     more = misled - regret  # of the same means in every run
     assert more.mean() > 4.0 * more.std() / np.sqrt(RUNS)
     assert regret.mean() < right.bound(Problem.of(task(prior), HORIZON), np.zeros(10))

@@ -108,7 +108,6 @@ def test_agents_that_are_judged_by_different_things_are_not_compared(tmp_path: P
         plan(settings, ["env=bernoulli_bandit", "reward=sparse"], tmp_path)
 
 
-
 def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, small_run: list[str]) -> None:
     cells = plan(SETTINGS | {"seeds": 1}, small_run[2:], tmp_path)
     cells[0].folder.path.mkdir(parents=True)

@@ -479,7 +479,7 @@ def test_a_lone_survivor_is_compared_with_nobody() -> None:
         (JensenBound(), "needs 'gold_logprob'"),
         (MinForm("step", outcome_weight=1.0), "needs 'outcome'"),
         (BatchWhitened(kl_weight=1.0), "needs 'tokens'"),
-        (SignedOutcome(), r"needs returns in \[0, 1\], episode 0 has 2.0"),
+        (SignedOutcome(), r"needs returns in \[0, 1\], episode 0 has 2;"),
     ],
     ids=lambda value: type(value).__name__,
 )

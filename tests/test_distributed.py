@@ -40,6 +40,7 @@ def trainer(case: str) -> Trainer:
     made = trainer_of("grpo", **{"advantage": GroupRelative()} | CASES[case])
     made.design = RewardDesign({"length": Verified(Judgement(by_length))})
     made.design.bind(made.env.card)
+    made.updates = 100  # the learning rate has risen
     made.optimiser.param_groups[0]["eps"] = 1e-3  # else Adam's first step is the gradient's sign
     return made
 

@@ -53,7 +53,7 @@ def test_nobody_loses_less_than_the_lower_bound(
     for name in AGENTS:
         env = BernoulliBandit(RUNS, arms=ARMS, gap=gap, time_limit=None)
         regret = play(make_agent(name), env, horizon).regret[-1].mean()
-        record_property(name, regret / np.sqrt(ARMS * horizon))
+        record_property(name, float(regret / np.sqrt(ARMS * horizon)))
         assert least < regret <= gap * horizon
 
 

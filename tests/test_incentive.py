@@ -258,7 +258,7 @@ def test_hidden_exploration_keeps_to_its_bound(record_property: Any) -> None:
         env = IncentiveBandit(400, prior=WIDE, time_limit=None)
         agent = make_agent("hidden_exploration", settings)
         history = play(agent, env, horizon)
-        regret.append(history.regret[-1].mean())
+        regret.append(float(history.regret[-1].mean()))
         bound = regret_bound(agent, env)
         assert bound is not None
         phases = -(-(horizon - 10) // 49)
@@ -267,7 +267,7 @@ def test_hidden_exploration_keeps_to_its_bound(record_property: Any) -> None:
         assert (history.pulls[:, 1] > 0).mean() > 0.9
     record_property("regret", regret)
     growth = np.polyfit(np.log(HORIZONS), np.log(regret), 1)[0]
-    record_property("growth", growth)
+    record_property("growth", float(growth))
     assert growth < 0.6
 
 

@@ -128,7 +128,7 @@ def test_language_model_resumes_to_the_same_weights(
             "reward=toolrl",
             "total_steps=48",
             "agent.n_envs=8",
-            "agent.settings.model.hidden=16",
+            "+agent.settings.model.hidden=16",
             "agent.settings.warm_up.steps=20",
             "agent.settings.training.prompts_per_batch=2",
             "agent.settings.training.group_size=4",

@@ -181,7 +181,7 @@ def test_both_worlds_train_from_one_file(
     worlds = {
         "menu": ["agent=ppo", "env.options.actions=menu", "total_steps=2048"],
         "text": ["agent=grpo", "total_steps=8", "agent.n_envs=8",
-                 "agent.settings.model.hidden=16", "agent.settings.warm_up.steps=2",
+                 "+agent.settings.model.hidden=16", "agent.settings.warm_up.steps=2",
                  "agent.settings.training.prompts_per_batch=2",
                  "agent.settings.training.group_size=4"],
     }  # fmt: skip

@@ -3,7 +3,7 @@
     python docs/scripts/two_worlds_figure.py [--runs FOLDER] [--seeds N]
 
 Curves are read from finished runs. Those that are not there are trained first, as `rewardsmith
-train` would, one after another: seconds for PPO, some minutes for GRPO.
+train` would, one after another: seconds for PPO, a minute or two for GRPO.
 """
 
 from __future__ import annotations
@@ -50,28 +50,29 @@ WORLDS = (
         "PPO chooses messages from a menu",
         "turns",
         "#2662c4",
-        ("agent=ppo", "env.options.actions=menu", "total_steps=12000",
-         "evaluation.points=24"),
+        ("agent=ppo", "env.options.actions=menu"),
     ),
     World(
         "text",
         "GRPO writes them, token by token",
         "episodes",
         "#d6452a",
-        ("agent=grpo", "evaluation.points=12"),
+        ("agent=grpo",),
     ),
-)  # fmt: skip
+)
 
 
 def curve(world: World, runs: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns where a run was judged and its success there, each (points,)."""
     folder = RunFolder(runs / world.name / f"seed_{seed}")
-    shared = ["env=calculator", f"reward={DESIGN}", "evaluation.episodes=128", f"seed={seed}"]
+    shared = ["env=calculator", f"reward={DESIGN}", f"seed={seed}", "total_steps=12000"]
+    shared += ["evaluation.points=12", "evaluation.episodes=128"]
     if not folder.is_finished():
         train(compose([*shared, *world.overrides]), folder)
     with (folder.path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    return tuple(np.array([float(row[name]) for row in rows]) for name in ("step", "success"))
+    step, success = (np.array([float(r[name]) for r in rows]) for name in ("step", "success"))
+    return step, success
 
 
 def draw(axes: Axes, world: World, runs: Path, seeds: int) -> None:
