@@ -18,6 +18,8 @@ from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.config import build_design
+from rewardsmith.rewards.design import RewardDesign
+from rewardsmith.rewards.stream import check_online
 from rewardsmith.rewards.verify.preflight import check_verifiers
 
 Learner = Callable[[Mapping[str, Any], RunFolder, Tracker, StopRequest, Progress], dict[str, Any]]
@@ -120,22 +122,35 @@ def check(config: Mapping[str, Any]) -> None:
         design.bind(EnvCard.of(task))
         if isinstance(task.unwrapped, TextEnv):
             check_verifiers(design, task.unwrapped.dialogue)
-        agent = config["agent"]
-        known = (*ALGORITHMS, *bandits.AGENTS, LLM)
-        if agent["algorithm"] not in known:
-            raise unknown("algorithm", agent["algorithm"], known, where="agent.algorithm")
-        if agent["algorithm"] in bandits.AGENTS:
-            from rewardsmith.agents.bandits.learner import check_bandit
-
-            check_bandit(config, task)
-        elif agent["algorithm"] == LLM:
-            from rewardsmith.agents.llm.learner import check_llm
-
-            check_llm(config, task)
-        else:
-            check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
+        _check_agent(config, design, task)
     finally:
         task.close()
+
+
+def _check_agent(config: Mapping[str, Any], design: RewardDesign, task: Any) -> None:
+    """Raises ConfigError if the configured agent cannot learn the task by the design."""
+    agent = config["agent"]
+    known = (*ALGORITHMS, *bandits.AGENTS, LLM)
+    if agent["algorithm"] not in known:
+        raise unknown("algorithm", agent["algorithm"], known, where="agent.algorithm")
+    if agent["algorithm"] == LLM:
+        from rewardsmith.agents.llm.learner import check_llm
+
+        check_llm(config, task)
+        return
+    check_online(design)
+    env = task.unwrapped
+    if isinstance(env, TextEnv) and not env.by_menu:
+        raise ConfigError(
+            f"agent={agent['name']} does not speak; set env.options.actions=menu where the task "
+            "has a menu, or take a language model, such as agent=grpo"
+        )
+    if agent["algorithm"] in bandits.AGENTS:
+        from rewardsmith.agents.bandits.learner import check_bandit
+
+        check_bandit(config, task)
+    else:
+        check_settings(agent["algorithm"], agent["settings"], task.single_action_space)
 
 
 def _learner(config: Mapping[str, Any]) -> Learner:

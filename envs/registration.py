@@ -14,6 +14,7 @@ ENTRY_POINTS = {
     "BernoulliBandit-v0": "rewardsmith.envs.bandits.bernoulli:BernoulliBandit",
     "GaussianBandit-v0": "rewardsmith.envs.bandits.gaussian:GaussianBandit",
     "AdversarialBandit-v0": "rewardsmith.envs.bandits.adversarial:AdversarialBandit",
+    "MatrixGame-v0": "rewardsmith.envs.bandits.matrix_game:MatrixGame",
     "IncentiveBandit-v0": "rewardsmith.envs.bandits.incentive:IncentiveBandit",
     "LinearBandit-v0": "rewardsmith.envs.bandits.linear:LinearBandit",
     "LipschitzBandit-v0": "rewardsmith.envs.bandits.lipschitz:LipschitzBandit",

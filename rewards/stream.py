@@ -31,12 +31,7 @@ class RewardStream(Stateful):
     state_names = ("design", "_observation", "_info", "_steps")
 
     def __init__(self, design: RewardDesign, card: EnvCard, n: int) -> None:
-        if design.group:
-            raise ConfigError(
-                f"the design compares episodes that share a start ({type(design.group[0]).__name__}"
-                "), which are not known step by step; use an agent that plays groups, such as "
-                "agent=grpo on a text task"
-            )
+        check_online(design)
         design.bind(card)
         design.reset(np.ones(n, dtype=np.bool_))
         self.design = design
@@ -105,6 +100,16 @@ class RewardStream(Stateful):
         if restarted is not None:
             self.design.reset(restarted)
         return payment
+
+
+def check_online(design: RewardDesign) -> None:
+    """Raises ConfigError if a design cannot pay step by step, because it compares episodes."""
+    if design.group:
+        raise ConfigError(
+            f"the design compares episodes that share a start ({type(design.group[0]).__name__}"
+            "), which are not known step by step; use an agent that plays groups, such as "
+            "agent=grpo on a text task"
+        )
 
 
 def merge_info(

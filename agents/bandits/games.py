@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from rewardsmith.agents.bandits.players import Player
+from rewardsmith.envs.bandits.matrix_value import checked_payoff, game_value, low_and_width
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray, IntArray
+
+__all__ = ["GameHistory", "best_responses", "game_value", "play_game"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,13 @@ def play_game(
 
     Freund and Schapire 1999; Slivkins 2019, arXiv 1904.07272, chapter 9.
     """
-    payoff = _checked(payoff)
+    payoff = checked_payoff(payoff)
     if rounds < 1:
         raise ConfigError(f"rounds must be at least 1, got {rounds}")
     if learner_row is learner_column:
         raise ConfigError("learner_row and learner_column are one object; make one for each side")
     n, rows, columns = payoff.shape
-    low, width = _low_and_width(payoff)
+    low, width = low_and_width(payoff)
     unit = (payoff - low) / width
     random, games = np.random.default_rng(seed), np.arange(n)
     learner_row.begin(n, rows, rounds)
@@ -126,38 +128,6 @@ def best_responses(
     return np.asarray(above), np.asarray(below)
 
 
-def game_value(payoff: FloatArray) -> FloatArray:
-    """Returns the value max_x min_b (x^T A)_b of every game, (n,), by linear programming.
-
-    Args:
-        payoff: What the row player earns, (n, A, B).
-
-    Raises:
-        ConfigError: If the payoff is no finite (n, A, B) array.
-
-    Example:
-        >>> game_value(np.array([[[3.0, 1.0], [0.0, 2.0]]]))
-        array([1.5])
-
-    von Neumann 1928.
-    """
-    return np.array([_value(game) for game in _checked(payoff)])
-
-
-def _value(game: FloatArray) -> float:
-    """Returns the value of one game (A, B): the largest v with x^T A >= v for a mixed x."""
-    rows, columns = game.shape
-    found = linprog(
-        np.append(np.zeros(rows), -1.0),
-        A_ub=np.hstack([-game.T, np.ones((columns, 1))]),
-        b_ub=np.zeros(columns),
-        A_eq=np.append(np.ones(rows), 0.0)[None],
-        b_eq=[1.0],
-        bounds=[(0.0, None)] * rows + [(None, None)],
-    )
-    return -float(found.fun)
-
-
 def _history(
     payoff: FloatArray, rounds: IntArray, row: FloatArray, column: FloatArray, average: FloatArray
 ) -> GameHistory:
@@ -172,21 +142,3 @@ def _draw(strategy: FloatArray, random: np.random.Generator) -> IntArray:
     ladder = strategy.cumsum(axis=1)
     height = random.random((len(strategy), 1)) * ladder[:, -1:]
     return np.asarray((ladder[:, :-1] <= height).sum(axis=1))
-
-
-def _low_and_width(payoff: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Returns the least payoff of every game and the width of its payoffs, (n, 1, 1) each."""
-    low = payoff.min(axis=(1, 2), keepdims=True)
-    width = payoff.max(axis=(1, 2), keepdims=True) - low
-    return low, np.where(width > 0.0, width, 1.0)
-
-
-def _checked(payoff: FloatArray) -> FloatArray:
-    """Returns the payoff as float64, or says why it is none."""
-    array = np.asarray(payoff, dtype=np.float64)
-    if array.ndim != 3 or 0 in array.shape or not np.isfinite(array).all():
-        raise ConfigError(
-            "payoff must be finite numbers of shape (n, A, B), one matrix per game, got shape "
-            f"{array.shape}"
-        )
-    return array
