@@ -77,7 +77,7 @@ class Hedge(ExponentialWeights):
     Freund and Schapire 1997; Slivkins 2019, arXiv 1904.07272, section 5.3.
     """
 
-    bound_kinds = ("oblivious",)
+    bound_kinds = ("oblivious", "adaptive")
 
     epsilon: float | None = None
 

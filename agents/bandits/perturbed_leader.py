@@ -44,7 +44,7 @@ class FollowPerturbedLeader(BanditAgent):
     """
 
     state_names = ("total", "random")
-    bound_kinds = ("routing", "oblivious")
+    bound_kinds = ("routing", "oblivious", "adaptive")
     plays_lists = True
 
     epsilon: float | None = None

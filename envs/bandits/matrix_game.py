@@ -71,6 +71,9 @@ class MatrixGame(BatchEnv):
 
     state_names = ("payoff", "value", "loss", "gain", "regret", "played", "column")
 
+    regret_kinds: tuple[str, ...] = ("adaptive",)
+    """Bounds on the regret must hold although the opponent sees the play before a round;
+    against "uniform" they may assume "oblivious", payments that do not depend on the play."""
     reward_width = 1.0
 
     def __init__(
@@ -97,7 +100,8 @@ class MatrixGame(BatchEnv):
         self.columns = _count("columns", columns, other)
         self.opponent = opponent
         self.eta = float(np.sqrt(8.0 * np.log(self.columns) / horizon))
-        self.regret_kinds = ("oblivious",) if opponent == "uniform" else ("adaptive",)
+        if opponent == "uniform":
+            self.regret_kinds = ("oblivious",)
         self.card = _card(self.rows, self.columns, opponent, time_limit)
         self.single_observation_space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
         self.single_action_space = gym.spaces.Discrete(self.rows)
@@ -124,10 +128,9 @@ class MatrixGame(BatchEnv):
         if self._given is None:
             drawn = uniforms(self.streams, rows, self.rows * self.columns)
             self.payoff[rows] = drawn.reshape(-1, self.rows, self.columns)
-            self.value[rows] = game_value(self.payoff[rows]) if rows.size else 0.0
         else:
             self.payoff[rows] = self._given
-            self.value[rows] = game_value(self._given[None])
+        self.value[rows] = game_value(self.payoff[rows])
         self.loss[rows] = self.gain[rows] = 0.0
         self.regret[rows] = 0.0
         self.played[rows] = self.column[rows] = NO_ARM

@@ -34,7 +34,7 @@ def game_value(payoff: FloatArray) -> FloatArray:
     low, width = low_and_width(payoff)
     consumption = ((payoff - low) / width + 1.0).transpose(0, 2, 1)
     mix = lp_mixes(np.ones(consumption.shape[:2]), consumption, budget_per_round=1.0)
-    unit = 1.0 / mix.sum(axis=1) - 1.0
+    unit = np.clip(1.0 / mix.sum(axis=1) - 1.0, 0.0, 1.0)  # rounding may leave -1e-16
     return np.asarray(low[:, 0, 0] + width[:, 0, 0] * unit)
 
 
