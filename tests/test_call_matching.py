@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from transcripts import as_episode, prefixes
+from transcripts import prefixes
 
+from rewardsmith.agents.llm.replay import episode_of
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.control.key_door import KeyDoor
 from rewardsmith.envs.stateful import FloatArray
@@ -163,7 +164,7 @@ def test_similarity_values(said: ToolCall, expected: float) -> None:
 def test_toolrl_values(gold: tuple[ToolCall, ...], said: tuple[ToolCall, ...], paid: float) -> None:
     design = RewardDesign({"calls": Verified(CallMatch(), scale=6.0, offset=-3.0)})
     transcript = spoken(task(*gold), write(said), write(answer="done"))
-    assert_allclose(as_episode(transcript).pay(design), [0.0, paid], atol=1e-12)
+    assert_allclose(episode_of(transcript).pay(design), [0.0, paid], atol=1e-12)
 
 
 def test_no_readable_call_is_no_call() -> None:
@@ -258,7 +259,7 @@ def test_soft_rewards_share_one() -> None:
 
 def test_online_the_sum_is_paid_at_the_end() -> None:
     transcript = spoken(task(F, G), write([HALF_F]), write([F, G]), write(answer="done"))
-    term, episode = MatchedTurns(unmatched=-0.25), as_episode(transcript)
+    term, episode = MatchedTurns(unmatched=-0.25), episode_of(transcript)
     steps = episode.transitions()
     online = [float(term(step)[0]) for step in steps]
     placed = term.place(steps)
@@ -274,7 +275,7 @@ def test_a_step_is_scored_by_the_calls_so_far() -> None:
 
 
 def test_without_right_calls_nothing_is_scored() -> None:
-    (step,) = as_episode(spoken(task(), write(answer="done"))).transitions()
+    (step,) = episode_of(spoken(task(), write(answer="done"))).transitions()
     term = MatchedTurns()
     for paid in (term(step), term.place([step])):
         assert_array_equal(paid, [0.0])
@@ -282,7 +283,7 @@ def test_without_right_calls_nothing_is_scored() -> None:
 
 
 def test_rows_that_rest_are_not_paid() -> None:
-    (step,) = as_episode(spoken(task(F), write([F], answer="done"))).transitions()
+    (step,) = episode_of(spoken(task(F), write([F], answer="done"))).transitions()
     idle = Transition(0, 0, 0, step.reward, step.terminated, step.truncated, step.info, {},
                       np.zeros(1, dtype=np.bool_))  # fmt: skip
     assert_array_equal(MatchedTurns()(idle), [0.0])

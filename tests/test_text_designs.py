@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from transcripts import as_episode, design, design_file
+from transcripts import design, design_file
 
+from rewardsmith.agents.llm.replay import episode_of
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.control.key_door import KeyDoor
 from rewardsmith.envs.text.calculator import Calculator
@@ -45,7 +46,7 @@ def talk(*messages: str) -> Transcript:
 
 
 def pay(name: str, *messages: str) -> list[float]:
-    return [float(p) for p in as_episode(talk(*messages)).pay(design(name))]
+    return [float(p) for p in episode_of(talk(*messages)).pay(design(name))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,8 +128,8 @@ def test_otc_ppo_is_a_product() -> None:
     product = RewardDesign(
         {"outcome": TaskReward(), "calls": Verified(FewCalls(4, "otc"))}, Product()
     )
-    assert_allclose(as_episode(talk(GOLD, RIGHT)).pay(product), [0.0, math.cos(math.pi / 6)])
-    assert_array_equal(as_episode(talk(WRONG)).pay(product), [0.0])
+    assert_allclose(episode_of(talk(GOLD, RIGHT)).pay(product), [0.0, math.cos(math.pi / 6)])
+    assert_array_equal(episode_of(talk(WRONG)).pay(product), [0.0])
 
 
 def test_designs_with_group_rewards_are_written() -> None:

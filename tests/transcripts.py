@@ -1,4 +1,4 @@
-"""Transcripts as episodes, and designs by their names."""
+"""Transcripts turn by turn, and designs by their names."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
-from rewardsmith.envs.text.batch import turn_facts
 from rewardsmith.envs.text.calculator import Calculator
 from rewardsmith.envs.text.transcript import Transcript
-from rewardsmith.rewards import Episode, RewardDesign, Step, build_design
+from rewardsmith.rewards import RewardDesign, build_design
 
 REWARDS = Path(__file__).parents[1] / "conf" / "reward"
 
@@ -20,16 +19,6 @@ def prefixes(transcript: Transcript) -> list[Transcript]:
     return [
         Transcript(transcript.task, transcript.turns[:t]) for t in range(len(transcript.turns) + 1)
     ]
-
-
-def as_episode(transcript: Transcript) -> Episode:
-    """Returns the episode in which a transcript was spoken."""
-    start, *after = prefixes(transcript)
-    steps = tuple(
-        Step(before.observation, turn.message.text, turn.reward, turn_facts(now))
-        for before, turn, now in zip((start, *after), transcript.turns, after, strict=False)
-    )
-    return Episode(steps, transcript.observation, transcript.over, turn_facts(start))
 
 
 def design_file(name: str) -> Any:
