@@ -99,7 +99,15 @@ def test_nothing_is_heard_after_the_end_or_beyond_the_budget() -> None:
 
 def test_the_episode_is_that_of_the_environment() -> None:
     transcript = spoken(2, "careless")
-    assert episode_of(transcript) == episode_of(transcript)
+    env = calculator(1)
+    env.reset(seed=0)
+    env.place(0, Transcript(transcript.task))
+    for step, turn in zip(episode_of(transcript).steps, transcript.turns, strict=True):
+        assert step.observation == env.transcripts[0].observation
+        env.send([0], [turn.message.text])
+        env.recv()
+        assert step.info == env.facts(0)
+        assert step.reward == env.transcripts[0].turns[-1].reward
 
 
 # ---- Rewards --------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_group_pay(name: str, paid: list[float]) -> None:
         talk(WASTE, GOLD, RIGHT),
         talk(GOLD, f"Aha {RIGHT}"),
     ]
-    group = Group(tuple(map(as_episode, talks)), start=PROBLEM.id)
+    group = Group(tuple(map(episode_of, talks)), start=PROBLEM.id)
     rollouts = Rollouts.of(
         [group],
         [[episode.pay(built) for episode in group]],
