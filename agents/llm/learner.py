@@ -16,6 +16,7 @@ from rewardsmith.agents.files import read_sealed, write_json, write_sealed
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.judge import Judge
 from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
+from rewardsmith.agents.llm.loading import tokenizer_of
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samples import samples
 from rewardsmith.agents.llm.sampling import Sampling
@@ -63,7 +64,8 @@ def check_llm(config: Mapping[str, Any], task: Any) -> None:
     """Raises ConfigError if the configured agent cannot learn the task."""
     _text_env(task, config)
     settings = _settings(config)
-    Chat(_load_policy(config).tokenizer)
+    name = config["agent"]["settings"]["model"]["name"]
+    Chat(_load_policy(config).tokenizer if name == "tiny" else tokenizer_of(name))
     design, training = build_design(config["reward"]), settings["training"]
     LikelihoodObjective.of(design, training.advantage, training.reward_gradient, 1)
     if "node" in training.advantage.needs and training.tree is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from rewardsmith.envs.errors import ConfigError
 
@@ -15,11 +17,27 @@ def pretrained(name: str) -> tuple[Any, Any]:
     Raises:
         ConfigError: If there is no such model.
     """
+    with _explained(name):
+        model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+        return model, AutoTokenizer.from_pretrained(name)
+
+
+def tokenizer_of(name: str) -> Any:
+    """Returns the tokenizer of a folder or hub name, without reading the model's weights.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    with _explained(name):
+        AutoConfig.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns what transformers raises for a model that is not there into one sentence."""
     try:
-        return (
-            AutoModelForCausalLM.from_pretrained(name, dtype="auto"),
-            AutoTokenizer.from_pretrained(name),
-        )
+        yield
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(

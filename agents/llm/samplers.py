@@ -37,6 +37,11 @@ class Prompts(ABC, Stateful):
         self.tried: dict[int, int] = {}
         self.solved: dict[int, float] = {}
 
+    @property
+    def most_rounds(self) -> int:
+        """Times a batch is topped up at most, until it is full of groups that are kept."""
+        return 1
+
     def draw(self, count: int) -> IntArray:
         """Returns `count` different prompts, or all of the pool if it is smaller."""
         return self.random.choice(self.pool, min(count, self.pool), replace=False)
@@ -83,6 +88,11 @@ class MixedPrompts(UniformPrompts):
     """
 
     rounds: int = 10
+
+    @property
+    def most_rounds(self) -> int:
+        """`rounds`."""
+        return self.rounds
 
     def keep(self, share_solved: FloatArray) -> BoolArray:
         """Returns which groups have both outcomes."""

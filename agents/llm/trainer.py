@@ -26,7 +26,6 @@ from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Signals, probed
 from rewardsmith.agents.llm.rollout import Rollout
-from rewardsmith.agents.llm.samplers import MixedPrompts
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.shared_prompts import SharedPrompts
 from rewardsmith.agents.llm.token_batch import TokenBatch
@@ -131,8 +130,7 @@ class Trainer:
         settings = self.settings
         played: list[Group] = []
         kept: list[Group] = []
-        rounds = self.prompts.rounds if isinstance(self.prompts, MixedPrompts) else 1
-        for _ in range(rounds):
+        for _ in range(self.prompts.most_rounds):
             groups = self._play(settings.prompts_per_batch - len(kept))
             solved = [np.array([episode.success for episode in group]) for group in groups]
             for group, right in zip(groups, solved, strict=True):
@@ -228,7 +226,7 @@ class Trainer:
             if not torch.isfinite(loss.value):
                 raise TrainingError(
                     f"the loss is {loss.value.item()} at update {self.updates + 1}; the weights of "
-                    "the last checkpoint stay. Lower agent.settings.learning_rate"
+                    "the last checkpoint stay. Lower agent.settings.training.learning_rate"
                 )
             loss.value.backward()
             told["loss"] += float(loss.value.detach())
@@ -281,7 +279,8 @@ class Trainer:
         return probed(self.policy, self.chat, groups, names, self.settings.micro_batch)
 
     def _copy_of_policy(self) -> Policy:
-        return Policy(copy.deepcopy(self.policy.model), self.policy.tokenizer)
+        model = copy.deepcopy(self.policy.model)
+        return Policy(model, self.policy.tokenizer, device=self.policy.device, dtype=model.dtype)
 
 
 def _batch_metrics(played: Sequence[Group], paid: PaidBatch) -> dict[str, float]:
