@@ -15,7 +15,7 @@ from rewardsmith.agents.configs import PACKAGE, choices, compose
 from rewardsmith.envs.errors import ConfigError, unknown
 
 console = Console()
-KINDS = ("envs", "rewards", "agents", "experiments", "components", "papers")
+KINDS = ("envs", "rewards", "agents", "designers", "experiments", "components", "papers")
 
 
 def list_names(arguments: list[str]) -> int:
@@ -52,7 +52,7 @@ def show_name(arguments: list[str]) -> int:
 
         task = make_task(compose([f"env={name}"])["env"], 1)
         console.print(Markdown(EnvCard.of(task).describe()))
-    for group in ("env", "reward", "agent", "experiment"):
+    for group in ("env", "reward", "agent", "designer", "experiment"):
         if name in choices(group):
             file = resources.files(PACKAGE).joinpath(group, f"{name}.yaml")
             console.print(Markdown(f"`{group}={name}`\n```yaml\n{file.read_text()}\n```"))

@@ -11,12 +11,13 @@ rewardsmith: which reward should I train on, and can it be gamed?
   rewardsmith train    env=key_door reward=potential agent=ppo seed=0
   rewardsmith compare  experiment=quickstart         designs x seeds -> report.html
   rewardsmith compare  env=key_door designs=[sparse,potential] seeds=5
+  rewardsmith design   env=key_door llm=offline      writes a reward program and judges it
   rewardsmith evaluate run=runs/train/key_door/potential/ppo/seed_0
   rewardsmith report   runs/quickstart               write the report of finished runs again
-  rewardsmith list     [envs|rewards|agents|experiments|components|papers]
+  rewardsmith list     [envs|rewards|agents|designers|experiments|components|papers]
   rewardsmith show     NAME                          a task's card, a design, a component
 
-What follows train, compare and evaluate is Hydra's: key=value overrides, -m for sweeps,
+What follows train, compare, evaluate and design is Hydra's: key=value overrides, -m for sweeps,
 --cfg job to see the configuration without running it. The same command resumes what is
 unfinished and skips what is done. `rewardsmith JOB --help` tells a job's settings.
 """
@@ -25,6 +26,7 @@ JOBS = {
     "train": "rewardsmith.agents.jobs:train",
     "compare": "rewardsmith.agents.jobs:compare",
     "evaluate": "rewardsmith.agents.jobs:evaluate",
+    "design": "rewardsmith.llm_reward_design.job:design",
     "report": "rewardsmith.agents.catalogue:write_again",
     "list": "rewardsmith.agents.catalogue:list_names",
     "show": "rewardsmith.agents.catalogue:show_name",

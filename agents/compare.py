@@ -63,9 +63,9 @@ def plan(settings: Mapping[str, Any], overrides: Sequence[str], root: Path) -> l
     designs, seeds = _designs(settings), _seeds(settings["seeds"])
     if settings["baseline"] is not None and settings["baseline"] not in designs:
         raise unknown("design", settings["baseline"], designs, where="baseline")
-    shared = [o for o in overrides if _key(o) not in COMPARE_KEYS]
+    shared = [o for o in overrides if override_key(o) not in COMPARE_KEYS]
     fixed = ("seed",) if settings.get("variants") else ("seed", "reward")
-    if any(_key(o) in fixed for o in shared):
+    if any(override_key(o) in fixed for o in shared):
         raise ConfigError("compare takes designs=[...] and seeds=..., not reward= or seed=")
     tasks = _named_overrides("tasks", settings["tasks"] or {settings["env"]["name"]: []})
     n_jobs = settings["n_jobs"]
@@ -180,5 +180,11 @@ def _seeds(seeds: Any) -> list[int]:
     return listed
 
 
-def _key(override: str) -> str:
+def override_key(override: str) -> str:
+    """Returns the first part of the key that an override sets.
+
+    Example:
+        >>> override_key("+search.rungs=2"), override_key("agent@agent=ppo")
+        ('search', 'agent')
+    """
     return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]

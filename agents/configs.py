@@ -12,7 +12,7 @@ import yaml
 from rewardsmith.envs.errors import ConfigError, unknown
 
 PACKAGE = "rewardsmith.conf"
-GROUPS = ("env", "reward", "agent", "tracker", "experiment")
+GROUPS = ("env", "reward", "agent", "tracker", "experiment", "designer", "llm")
 
 
 def choices(group: str) -> dict[str, str]:

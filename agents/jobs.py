@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rewardsmith.agents import processes
 from rewardsmith.agents.compare import Cell, plan, run_cells, save_settings
 from rewardsmith.agents.configs import PACKAGE, plain, preflight, with_reward_files
 from rewardsmith.agents.progress import StopRequest
@@ -25,20 +26,20 @@ console = Console()
 
 def train(arguments: list[str]) -> int:
     """Runs `rewardsmith train`."""
-    return _under_hydra("train", _train, arguments)
+    return under_hydra("train", _train, arguments)
 
 
 def compare(arguments: list[str]) -> int:
     """Runs `rewardsmith compare`."""
-    return _under_hydra("compare", _compare, arguments)
+    return under_hydra("compare", _compare, arguments)
 
 
 def evaluate(arguments: list[str]) -> int:
     """Runs `rewardsmith evaluate`."""
-    return _under_hydra("evaluate", _evaluate, arguments)
+    return under_hydra("evaluate", _evaluate, arguments)
 
 
-def _under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[str]) -> int:
+def under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[str]) -> int:
     """Hands the arguments to Hydra; a user's mistake inside the job leaves as one sentence."""
     status = [0]
 
@@ -50,6 +51,8 @@ def _under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[st
             print(f"rewardsmith {job}: {error}", file=sys.stderr)
             status[0] = 2
 
+    if job != "train":
+        processes.check_alone(f"rewardsmith {job}")
     arguments = with_reward_files(arguments)
     preflight(job, arguments)
     sys.argv = [f"rewardsmith {job}", *arguments]
@@ -59,7 +62,7 @@ def _under_hydra(job: str, work: Callable[[DictConfig], int], arguments: list[st
 
 def _train(config: DictConfig) -> int:
     from rewardsmith.agents.report import write_report
-    from rewardsmith.agents.train import check
+    from rewardsmith.agents.train import LLM, check
     from rewardsmith.agents.train import train as run
 
     settings, chosen = plain(config), HydraConfig.get().runtime.choices
@@ -73,8 +76,11 @@ def _train(config: DictConfig) -> int:
     )
     folder = RunFolder(settings["folder"] or default)
     check(settings)
+    if settings["agent"]["algorithm"] != LLM:
+        processes.check_alone(f"agent={settings['agent']['name']}")
+    processes.join()
     was_finished = folder.is_finished()
-    with _progress() as progress:
+    with progress_bars() as progress:
         bar = progress.add_task(
             f"{settings['env']['name']} / {reward}", total=settings["total_steps"], note=""
         )
@@ -86,6 +92,8 @@ def _train(config: DictConfig) -> int:
         with stop.catching_signals():
             result = run(settings, folder, progress=report, stop=stop)
         progress.update(bar, completed=settings["total_steps"])
+    if processes.rank() > 0:
+        return 0
     if was_finished:
         console.print(f"{folder.path} was finished already; nothing was trained.")
     _print_result(result)
@@ -104,7 +112,7 @@ def _compare(config: DictConfig) -> int:
     done = sum(cell.folder.is_finished() for cell in cells)
     console.print(f"{len(cells)} runs in {root}, {done} of them finished already.")
     try:
-        errors = _with_live_progress(cells, lambda: run_cells(cells, int(settings["n_jobs"])))
+        errors = with_live_progress(cells, lambda: run_cells(cells, int(settings["n_jobs"])))
     except KeyboardInterrupt:
         raise RewardsmithError("stopped; the same command continues where it was") from None
     for name, error in errors.items():
@@ -134,15 +142,13 @@ def _evaluate(config: DictConfig) -> int:
     return 0
 
 
-def _with_live_progress(
-    cells: Sequence[Cell], work: Callable[[], dict[str, str]]
-) -> dict[str, str]:
+def with_live_progress(cells: Sequence[Cell], work: Callable[[], dict[str, str]]) -> dict[str, str]:
     """Runs `work` while a thread reads the runs' status files into progress bars."""
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(f"{cell.task} / {cell.design}", []).append(cell)
     finished = threading.Event()
-    with _progress() as progress:
+    with progress_bars() as progress:
         bars = {
             name: progress.add_task(
                 name, total=sum(int(c.config["total_steps"]) for c in group), note=""
@@ -174,7 +180,8 @@ def _with_live_progress(
             update()
 
 
-def _progress() -> Progress:
+def progress_bars() -> Progress:
+    """Returns live bars: description, bar, count, time left and a `note`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -182,6 +189,7 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console,
+        disable=processes.rank() > 0,
     )
 
 

@@ -1,0 +1,1 @@
+"""Who writes rewards: programs, the jail they run in, clients, designers and the loop."""

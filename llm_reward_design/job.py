@@ -1,0 +1,179 @@
+"""The `design` job: a task in, a reward program out, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from rewardsmith.agents.compare import run_cells
+from rewardsmith.agents.configs import plain
+from rewardsmith.agents.jobs import progress_bars, under_hydra, with_live_progress
+from rewardsmith.agents.run_folder import RunFolder
+from rewardsmith.agents.wording import estimate_text, score_text
+from rewardsmith.envs.errors import RewardsmithError
+from rewardsmith.llm_reward_design.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients import ClientSettings, make_client
+from rewardsmith.llm_reward_design.designers import build_designer
+from rewardsmith.llm_reward_design.final import final_cells
+from rewardsmith.llm_reward_design.journal import Journal
+from rewardsmith.llm_reward_design.loop import Search, Status
+from rewardsmith.llm_reward_design.record import SearchRecord, recorded
+from rewardsmith.llm_reward_design.report.page import FINAL, Final, answer, final_of, usage_rows
+from rewardsmith.llm_reward_design.report.page import write_design_report as write_report
+from rewardsmith.llm_reward_design.saving import load_program, save_program
+from rewardsmith.llm_reward_design.settings import brief_of, checked, search_settings, train_config
+
+console = Console()
+
+_NOT_IDENTITY = ("tracker", "folder", "n_jobs", "parallel", "seeds", "reward")
+_SHOWN_ROWS = 12
+
+
+def design(arguments: list[str]) -> int:
+    """Runs `rewardsmith design`."""
+    return under_hydra("design", _design, arguments)
+
+
+def _design(config: DictConfig) -> int:
+    settings = plain(config)
+    checked(settings)
+    folder = RunFolder(Path("runs", str(settings["name"])))
+    with folder.claim(identity(settings)):
+        try:
+            record = search(settings, folder.path)
+            final = _final(settings, list(HydraConfig.get().overrides.task), folder.path, record)
+        except KeyboardInterrupt:
+            raise RewardsmithError("stopped; the same command continues where it was") from None
+        path = write_report(folder.path)
+    print_outcome(record, final)
+    if record.best is not None:
+        console.print(f"Best program: {folder.path / 'best.yaml'}")
+    console.print(f"Report: {path}")
+    return 0 if record.best is not None else 1
+
+
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides what a search finds.
+
+    What limits or speeds up the calls to the writer may be changed between two starts.
+    """
+    kept = {key: value for key, value in settings.items() if key not in _NOT_IDENTITY}
+    spoken = ("name", "kind", "model", "url", "sampling")
+    kept["llm"] = {key: settings["llm"][key] for key in spoken if key in settings["llm"]}
+    return kept
+
+
+def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
+    """Runs or continues the search in a folder; returns what it did.
+
+    The best program is left in `best.yaml`, the record in `design.json`.
+
+    Raises:
+        ConfigError: If the writer refuses for good, or the program to start from cannot run.
+    """
+    llm = ClientSettings.read(settings["llm"])
+    if llm.remark:
+        console.print(llm.remark, style="yellow")
+    journal, calls = Journal(folder / "journal.sqlite"), SqliteCalls(folder / "journal.sqlite")
+    client = make_client(llm, calls)
+    brief, how = brief_of(settings), search_settings(settings, workers=llm.workers)
+
+    def note(found: Search) -> SearchRecord:
+        record = recorded(found, str(settings["name"]), calls, priced=llm.prices is not None)
+        record.save(folder)
+        return record
+
+    try:
+        with progress_bars() as bars:
+            bar = bars.add_task("design", total=None, note="")
+
+            def show(status: Status) -> None:
+                spent = calls.spent()
+                cost = f", cost {spent.cost:,.2f}" if llm.prices is not None else ""
+                bars.update(
+                    bar,
+                    description=_doing(status, found.designer.total_rounds),
+                    completed=status.done,
+                    total=status.total,
+                    note=f"{_best(found)}{spent.calls} answers, {spent.tokens:,} tokens{cost}",
+                )
+
+            found = Search(
+                build_designer(settings["designer"]),
+                client,
+                journal,
+                brief,
+                train_config(settings),
+                how,
+                folder / "trials",
+                progress=show,
+                finished=note,
+            )
+            if settings["start"] is not None:
+                found.bring(load_program(settings["start"]), str(settings["advice"] or ""))
+            found.run()
+        best = found.archive.best
+        if best is not None and best.program is not None:
+            save_program(best.program, folder / "best.yaml")
+        return note(found)
+    finally:
+        client.close()
+        calls.close()
+        journal.close()
+
+
+def print_outcome(record: SearchRecord, final: Final | None) -> None:
+    """Prints the programs that went furthest, the final comparison and what it took."""
+    table = Table(title="programs", title_justify="left", box=None, pad_edge=False)
+    for heading in ("program", "round", "state", record.score, "what went wrong"):
+        table.add_column(heading, justify="right" if heading == record.score else "left")
+    ranked = sorted(record.tried, key=lambda one: (-one.rung, -(one.score or 0.0)))
+    for one in ranked[:_SHOWN_ROWS]:
+        score = "-" if one.score is None else score_text(one.score, record.score)
+        said = (one.error.splitlines() or [""])[-1][:80]
+        style = "green" if one.id == record.best else None
+        table.add_row(one.program or "-", str(one.round + 1), one.state, score, said, style=style)
+    console.print(table)
+    if len(ranked) > _SHOWN_ROWS:
+        console.print(f"... and {len(ranked) - _SHOWN_ROWS} more, in the report.")
+    if final is not None:
+        judged = Table(title="trained afresh", title_justify="left", box=None, pad_edge=False)
+        for heading in ("reward", "seeds", f"{record.score} (IQM)"):
+            judged.add_column(heading)
+        for name, estimate in final.scores.items():
+            judged.add_row(name, str(final.seeds[name]), estimate_text(estimate, record.score))
+        console.print(judged)
+    used = "; ".join(f"{name}: {value}" for name, value in usage_rows(record).items())
+    console.print(f"{used}; jail: {record.tier}", style="dim", markup=False)
+    console.print(answer(record, final), style="bold", markup=False)
+
+
+def _final(
+    settings: Mapping[str, Any], overrides: Sequence[str], folder: Path, record: SearchRecord
+) -> Final | None:
+    """Trains the best program and its rivals afresh, and returns how they did."""
+    if record.best is None:
+        return None
+    cells = final_cells(settings, overrides, folder, folder / "best.yaml")
+    errors = with_live_progress(cells, lambda: run_cells(cells, int(settings["n_jobs"])))
+    for name, error in errors.items():
+        console.print(f"[red]{name} failed:[/red] {error}")
+    return final_of(folder / FINAL)
+
+
+def _doing(status: Status, rounds: int) -> str:
+    where = f"round {status.round + 1}/{rounds}" if status.round >= 0 else "start"
+    return f"{where}: {status.doing}"
+
+
+def _best(found: Search) -> str:
+    best = found.archive.best
+    if best is None or best.score is None:
+        return ""
+    return f"best {score_text(best.score, found.brief.card.score)}, "
