@@ -1,10 +1,9 @@
-"""`rewardsmith list`, `show` and `report`: what there is, and what it says of itself."""
+"""`rewardsmith list` and `show`: what there is, and what it says of itself."""
 
 from __future__ import annotations
 
 import inspect
 from importlib import resources
-from pathlib import Path
 
 import yaml
 from rich.console import Console
@@ -66,16 +65,6 @@ def show_name(arguments: list[str]) -> int:
         return 0
     every = [entry for kind in KINDS for entry in entries(kind)]
     raise unknown("name", name, every, where="rewardsmith show")
-
-
-def write_again(arguments: list[str]) -> int:
-    """Writes the report of a comparison's folder, or of one run's, again."""
-    from rewardsmith.agents.report import write_report
-
-    if len(arguments) != 1:
-        raise ConfigError("report takes one folder, such as `rewardsmith report runs/quickstart`")
-    console.print(f"Report: {write_report(Path(arguments[0]))}")
-    return 0
 
 
 def entries(kind: str) -> dict[str, str]:

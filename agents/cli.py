@@ -27,7 +27,7 @@ JOBS = {
     "compare": "rewardsmith.agents.jobs:compare",
     "evaluate": "rewardsmith.agents.jobs:evaluate",
     "design": "rewardsmith.llm_reward_design.job:design",
-    "report": "rewardsmith.agents.catalogue:write_again",
+    "report": "rewardsmith.llm_reward_design.report.command:write_again",
     "list": "rewardsmith.agents.catalogue:list_names",
     "show": "rewardsmith.agents.catalogue:show_name",
 }

@@ -148,7 +148,7 @@ def _explain(error: Exception, config: Any) -> str:
     message = str(error).partition("\n")[0]
     where = getattr(error, "full_key", None)
     if "issing mandatory value" in message:
-        missing = message.rpartition(":")[2].strip()
+        missing = where or message.rpartition(":")[2].strip()
         return f"{missing} is missing; give it on the command line: {missing}=..."
     if "env." in message and "not found" in message:
         return (

@@ -103,7 +103,6 @@ class SqliteCalls:
         RewardsmithError: If the file cannot be opened, or is no database.
 
     Example:
-        >>> from rewardsmith.llm_reward_design.brief import Brief
         >>> calls = SqliteCalls(":memory:")
         >>> calls.get("a key") is None
         True

@@ -4,7 +4,6 @@ Untrusted programs are run here only behind the jail's lock.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import re
@@ -198,4 +197,5 @@ def _kind(value: Any) -> str:
 def _code(source: str) -> CodeType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
-        return compile(source, _FILE, "exec", __future__.annotations.compiler_flag, True)
+        code: CodeType = compile(source, _FILE, "exec", annotations.compiler_flag, True)
+    return code

@@ -23,6 +23,9 @@ from rewardsmith.llm_reward_design.program import RewardProgram
 from rewardsmith.llm_reward_design.trial import emptied
 
 SMOKE = "rewardsmith.llm_reward_design.training:smoke"
+_OUT = ("network", "overloaded", "rate_limit", "timeout")
+"""Failures of a server that is out of order, not of a single call."""
+
 _SMOKE_LIMITS = jail.Limits(wall_s=120.0, cpu_s=60.0)
 
 Told = Callable[[str, int, int], None]
@@ -57,6 +60,7 @@ class Drafter:
         env: The `env` group of the configuration.
         folder: Where programs are tried.
         tier: Tier of the jail.
+        sampling: Settings sent along with every call, before the designer's; None leaves one out.
         workers: Calls under way at once.
         tell: Called at every step forward.
 
@@ -74,12 +78,13 @@ class Drafter:
         folder: Path,
         *,
         tier: jail.Tier,
+        sampling: Mapping[str, Any],
         workers: int,
         tell: Told,
     ) -> None:
         self.designer, self.client, self.journal = designer, client, journal
         self.card, self.env, self.folder = card, env, folder
-        self.tier, self.workers, self.tell = tier, workers, tell
+        self.tier, self.sampling, self.workers, self.tell = tier, sampling, workers, tell
         self.ended = ""
 
     def drafts(self, requests: Sequence[Request], number: int) -> list[Draft]:
@@ -88,16 +93,14 @@ class Drafter:
         Raises:
             ConfigError: If the writer refuses for good.
         """
-        drafts = self._first(requests, number)
-        attempt, failed = 0, list(range(len(drafts)))
+        drafts = self._first(dict(enumerate(requests)), number)
+        attempt, failed = 0, list(drafts)
         while failed:
             again = {i: self._repair(drafts[i], i, number, attempt) for i in failed}
-            failed = [i for i, request in again.items() if request is not None]
-            mended = self._first([r for r in again.values() if r is not None], number)
-            for i, draft in zip(failed, mended, strict=True):
-                drafts[i] = draft
-            attempt += 1
-        return drafts
+            asked = {i: request for i, request in again.items() if request is not None}
+            drafts |= self._first(asked, number)
+            attempt, failed = attempt + 1, list(asked)
+        return list(drafts.values())
 
     def try_out(self, programs: Sequence[RewardProgram]) -> dict[str, str]:
         """Returns what goes wrong when programs run for a few steps, by id; "" if nothing."""
@@ -113,14 +116,16 @@ class Drafter:
                 self.tell("checking", done, len(new))
         return {name: str(error) for name, error in errors.items()}
 
-    def _first(self, requests: Sequence[Request], number: int) -> list[Draft]:
-        answers = self._ask(requests)
-        drafts = [self._read(r, a, number) for r, a in zip(requests, answers, strict=True)]
-        errors = self.try_out([d.program for d in drafts if d.program and not d.error])
-        return [
-            replace(d, error=errors[d.program.id]) if d.program and not d.error else d
-            for d in drafts
-        ]
+    def _first(self, requests: Mapping[int, Request], number: int) -> dict[int, Draft]:
+        """Returns a draft for each request, by its sample, as it was answered at once."""
+        sent = [self._sampled(request) for request in requests.values()]
+        answers = zip(requests.items(), self._ask(sent), strict=True)
+        drafts = {i: self._read(request, said, number, i) for (i, request), said in answers}
+        errors = self.try_out([d.program for d in drafts.values() if d.program and not d.error])
+        return {
+            i: replace(d, error=errors[d.program.id]) if d.program and not d.error else d
+            for i, d in drafts.items()
+        }
 
     def _repair(self, draft: Draft, sample: int, number: int, attempt: int) -> Request | None:
         if not draft.error or not draft.response or self.ended:
@@ -128,11 +133,18 @@ class Drafter:
         failed = Candidate(draft.response, draft.program, number, sample, error=draft.error)
         return self.designer.repair(draft.request, failed, attempt)
 
+    def _sampled(self, request: Request) -> Request:
+        merged = {**request.settings, **self.sampling}
+        return replace(request, settings={k: v for k, v in merged.items() if v is not None})
+
     def _ask(self, requests: Sequence[Request]) -> list[Completion | str]:
         """Returns an answer to each request, or why there is none.
 
         A request that failed before stays without an answer, or a continued search would
         differ from an uninterrupted one; only what a budget forbade is asked again.
+
+        Raises:
+            ClientError: If none of them reached a server that works; nothing is given up then.
         """
         keys = [f"lost/{request.key(self.client.name)}" for request in requests]
         found: list[Any] = [self.journal.get(key) for key in keys]
@@ -144,6 +156,13 @@ class Drafter:
         answers = ask(
             self.client, [requests[i] for i in open_ones], workers=self.workers, progress=tell
         )
+        failures = [answer for answer in answers if isinstance(answer, ClientError)]
+        if failures and len(failures) == len(requests) and all(f.kind in _OUT for f in failures):
+            raise ClientError(
+                f"none of {len(failures)} calls was answered ({failures[0]}); the same command "
+                "continues from here",
+                failures[0].kind,
+            )
         for i, answer in zip(open_ones, answers, strict=True):
             found[i] = answer
             if isinstance(answer, ClientError):
@@ -154,7 +173,7 @@ class Drafter:
                     self.journal.put(keys[i], found[i])
         return found
 
-    def _read(self, request: Request, answer: Completion | str, number: int) -> Draft:
+    def _read(self, request: Request, answer: Completion | str, number: int, sample: int) -> Draft:
         """Finds the program in an answer, and what can be told of it without running it."""
         if isinstance(answer, str):
             return Draft(request, "", None, answer)
@@ -162,7 +181,6 @@ class Drafter:
             source = self.designer.specific(extract(answer.text))
         except ExtractError as error:
             return Draft(request, answer.text, None, str(error))
-        sample = request.sample % self.designer.samples
         provenance = self.designer.provenance(request, self.client.name, number, sample)
         findings = lint(source, self.card)
         said = "\n".join(map(str, findings))

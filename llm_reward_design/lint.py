@@ -72,6 +72,9 @@ _ATTRIBUTES = _words(
     gi_yieldfrom mro tb_frame tb_next tofile with_traceback
     """
 )
+_REDUCTIONS = _words(
+    "all amax amin any average max mean median min norm prod ptp std sum var argmax argmin"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +103,7 @@ def lint(source: str, card: EnvCard | None = None) -> list[Finding]:
         card: The task, to look the program's inputs up; None to leave that out.
 
     Example:
-        >>> for finding in lint("def compute_reward(x): return np.norm(x), {}"):
+        >>> for finding in lint("def compute_reward(x): return np.norm(x, axis=1), {}"):
         ...     print(finding)
         line 1: np.norm: write np.linalg.norm
     """
@@ -145,6 +148,8 @@ def _wrong_with(node: ast.AST) -> Iterator[str]:
             yield "format only plain text that stands in the program itself"
         case ast.Attribute(attr=name) if name in _ATTRIBUTES or _is_dunder(name):
             yield f".{name} reaches into the interpreter; compute with arrays alone"
+        case ast.Call(func=ast.Attribute(attr=name)) if name in _REDUCTIONS and _mixes_rows(node):
+            yield f"{name} without an axis mixes the environments; give axis=1 to stay within each"
         case ast.While(test=ast.Constant(value=value)) if value:
             yield "the loop has no end of its own; loop over a range"
         case ast.Global() | ast.Nonlocal():
@@ -206,6 +211,18 @@ def _instead(module: str, name: str) -> str:
     prefix = "np.linalg" if module == "numpy.linalg" else "np"
     mend = f"did you mean {prefix}.{near[0]}?" if near else "use plain functions of arrays"
     return f"not at hand; {mend}"
+
+
+def _mixes_rows(call: ast.Call) -> bool:
+    """Tells whether a reduction, np.sum(x) or x.sum(), goes over all of an array at once."""
+    if any(keyword.arg in ("axis", None) for keyword in call.keywords):
+        return False
+    owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    if owner not in ("np", "numpy", "np.linalg", "numpy.linalg"):
+        return not call.args
+    listed = call.args and isinstance(call.args[0], ast.List | ast.Tuple | ast.Constant)
+    before_axis = 2 if owner.endswith("linalg") else 1
+    return not listed and len(call.args) <= before_axis
 
 
 def _is_dunder(name: str) -> bool:

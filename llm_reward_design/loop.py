@@ -35,7 +35,8 @@ class Settings:
         keep: Share of the programs that goes on to the next stage.
         points: Milestones at which a program's policy is judged.
         episodes: Episodes that judge it at each.
-        workers: Calls to the writer under way at once.
+        sampling: Settings sent along with every call to the writer.
+        workers: Calls under way at once.
         parallel: joblib's backend, "loky" or "ray".
         n_jobs: Training processes at once, -1 for one on each core.
         tier: Tier of the jail.
@@ -47,6 +48,7 @@ class Settings:
     keep: float
     points: int
     episodes: int
+    sampling: Mapping[str, Any]
     workers: int
     parallel: str
     n_jobs: int
@@ -118,6 +120,7 @@ class Search:
             config["env"],
             folder,
             tier=settings.tier,
+            sampling=settings.sampling,
             workers=settings.workers,
             tell=self._tell,
         )

@@ -12,6 +12,7 @@ from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.brief import Brief
+from rewardsmith.llm_reward_design.designers import widths
 from rewardsmith.llm_reward_design.loop import Settings
 from rewardsmith.llm_reward_design.program import inputs
 from rewardsmith.llm_reward_design.rungs import rungs
@@ -46,7 +47,7 @@ def checked(settings: Mapping[str, Any]) -> None:
     if settings["advice"] is not None and settings["start"] is None:
         raise ConfigError("advice speaks of a program; name its file in start=...")
     check(train_config(settings))
-    card = card_of(settings["env"])
+    card = _card(settings["env"])
     if not inputs(card):
         raise ConfigError(f"the card of {card.id} names no field that a program could read")
     tier_of(settings)
@@ -59,8 +60,13 @@ def train_config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def brief_of(settings: Mapping[str, Any]) -> Brief:
     """Returns the task and what is wanted of it."""
-    card = card_of(settings["env"])
-    return Brief(card, str(settings["task"] or card.goal), seed=int(settings["seed"]))
+    env = make_task(settings["env"], 1)
+    try:
+        card = EnvCard.of(env)
+        wanted = str(settings["task"] or card.goal)
+        return Brief(card, wanted, seed=int(settings["seed"]), widths=widths(card, env))
+    finally:
+        env.close()
 
 
 def search_settings(settings: Mapping[str, Any], *, workers: int) -> Settings:
@@ -72,6 +78,7 @@ def search_settings(settings: Mapping[str, Any], *, workers: int) -> Settings:
         keep=search["keep"],
         points=search["points"],
         episodes=search["episodes"],
+        sampling=settings["llm"].get("sampling") or {},
         workers=workers,
         parallel=settings["parallel"],
         n_jobs=settings["n_jobs"],
@@ -102,7 +109,7 @@ def tier_of(settings: Mapping[str, Any]) -> jail.Tier:
     return tier
 
 
-def card_of(env: Mapping[str, Any]) -> EnvCard:
+def _card(env: Mapping[str, Any]) -> EnvCard:
     """Returns the card of a configured task."""
     task = make_task(env, 1)
     try:

@@ -99,15 +99,8 @@ class ProgramReward(Term):
 
     def pay(self, transition: Transition) -> Payment:
         """Returns the program's total and its parts, each float64 (n,)."""
-        if self._inputs is None:
-            raise RewardError(
-                "the program is not bound to a task yet; wrap an environment with the design, "
-                "or call design.bind(card)"
-            )
-        if self._caller is None:
-            self._caller = self._make_caller()
-        values = {each.name: each.read(transition) for each in self._inputs}
-        names, pay = self._caller(values, transition.n)
+        values = self._read(transition)
+        names, pay = self._run(values, transition.n)
         if self._parts is None:
             self._parts = names
         elif names != self._parts and set(names) != set(self._parts):
@@ -120,10 +113,47 @@ class ProgramReward(Term):
             self._check_finite(names, pay, values)
         return Payment(pay[0], dict(zip(names, pay[1:], strict=True)))
 
+    def check_rows(self, transition: Transition) -> None:
+        """Checks that each environment is paid the same alone as among the others.
+
+        A reduction without an axis, such as `np.linalg.norm(position - goal)`, goes over all
+        environments at once, and still gives arrays of the right shape.
+
+        Args:
+            transition: A step of at least two environments that differ.
+
+        Raises:
+            RewardError: If the first one's pay depends on the others; names the part.
+        """
+        values = self._read(transition)
+        names, together = self._run(values, transition.n)
+        _, alone = self._run({name: value[:1] for name, value in values.items()}, 1)
+        for name, one, among in zip(("", *names), alone[:, 0], together[:, 0], strict=True):
+            if not np.isclose(one, among, rtol=1e-6, equal_nan=True):
+                what = f"part {place(name, self.source)}" if name else "the total"
+                raise RewardError(
+                    f"{what} of an environment is {one:g} alone but {among:g} among others; it "
+                    "may depend on that environment only: give reductions axis=1"
+                )
+
     def close(self) -> None:
         """Ends the child that runs the program; the next step starts another."""
         if self._caller is not None:
             self._caller.close()
+
+    def _read(self, transition: Transition) -> dict[str, FloatArray]:
+        """Returns the program's inputs by name."""
+        if self._inputs is None:
+            raise RewardError(
+                "the program is not bound to a task yet; wrap an environment with the design, "
+                "or call design.bind(card)"
+            )
+        return {each.name: each.read(transition) for each in self._inputs}
+
+    def _run(self, values: Mapping[str, FloatArray], n: int) -> Paid:
+        if self._caller is None:
+            self._caller = self._make_caller()
+        return self._caller(values, n)
 
     def _make_caller(self) -> _Caller:
         if self.tier == "inline" or inside():

@@ -19,6 +19,7 @@ from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.brief import Reflection
 
 TRAIN = "rewardsmith.llm_reward_design.training:train"
+_MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 _LATE = 0.25
 """Share of a run's milestones, from its end, that the score is the mean of."""
 
@@ -111,7 +112,7 @@ def run_trial(trial: Trial, master: int | None = None) -> Outcome:
             return _failed(ended, ended.error or f"training ended: {ended.how}")
         try:
             return _judged(trial, ended)
-        except (RewardsmithError, KeyError, TypeError, ValueError) as error:
+        except (RewardsmithError, *_MALFORMED) as error:
             return _failed(ended, f"what training left behind cannot be used: {error}")
 
 

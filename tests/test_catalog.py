@@ -12,6 +12,7 @@ import yaml
 from rewardsmith.agents.bandits.agent import BanditAgent
 from rewardsmith.agents.bandits.cascading import CascadeAgent
 from rewardsmith.agents.llm.samplers import Prompts
+from rewardsmith.llm_reward_design.designers import Designer
 from rewardsmith.rewards import Combiner, Term, Transform
 from rewardsmith.rewards.credit import Advantage, GroupReward
 from rewardsmith.rewards.shaping import DynamicPotential, Potential
@@ -27,6 +28,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "Advantage": (Advantage,),
     "Sampler": (Prompts,),
     "Agent": (BanditAgent, CascadeAgent),
+    "Designer": (Designer,),
 }
 
 catalog = importlib.resources.files("rewardsmith.rewards") / "catalog.yaml"

@@ -10,11 +10,18 @@ import pytest
 
 import rewardsmith.agents
 import rewardsmith.envs
+import rewardsmith.llm_reward_design
 import rewardsmith.rewards
 
+PACKAGES = (
+    rewardsmith.agents,
+    rewardsmith.envs,
+    rewardsmith.llm_reward_design,
+    rewardsmith.rewards,
+)
 MODULES = [
     module.name
-    for package in (rewardsmith.agents, rewardsmith.envs, rewardsmith.rewards)
+    for package in PACKAGES
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 

@@ -14,8 +14,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from text_play import calculator, fresh_policy
 
+from rewardsmith.agents.endpoint import Endpoint, ServerError
 from rewardsmith.agents.llm.chat import Chat
-from rewardsmith.agents.llm.endpoint import Endpoint, ServerError
 from rewardsmith.agents.llm.generator import CachedGenerator, Generator
 from rewardsmith.agents.llm.rollout import Rollout, spans
 from rewardsmith.agents.llm.sampling import Sampling

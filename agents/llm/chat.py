@@ -9,6 +9,7 @@ follows the placeholder is tokenised by itself and appended.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,28 @@ class Chat:
             return ids
         written = np.flatnonzero(np.isin(ids, self.stop_ids))
         return ids[written[0] + 1 :] if written.size else ids
+
+    def conversation(self, messages: Iterable[tuple[str, str]]) -> IntArray:
+        """Returns the ids of a whole conversation up to the policy's next turn, (L,).
+
+        The policy's own turns are tokenised from their text, which suits conversations that
+        are only answered, not learned from.
+
+        Args:
+            messages: Role and text of each message.
+
+        Raises:
+            ConfigError: If the template refuses the messages.
+
+        Example:
+            >>> from rewardsmith.agents.llm.tiny import character_tokenizer
+            >>> tokenizer = character_tokenizer()
+            >>> said = [("user", "1+1?"), ("assistant", "3"), ("user", "No.")]
+            >>> tokenizer.decode(Chat(tokenizer).conversation(said))
+            '<|user|>1+1?<|end|><|assistant|>3<|end|><|user|>No.<|end|><|assistant|>'
+        """
+        said = [{"role": role, "content": self._plain(text)} for role, text in messages]
+        return self._ids(self._render(said))
 
     def _plain(self, message: str) -> str:
         """Returns a message in which the tokenizer's own marks are text: `<|end|>` ends nothing.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardsmith.agents.llm.endpoint import Endpoint, ServerError
+from rewardsmith.agents.endpoint import Endpoint, ServerError
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.turns import Finished
 from rewardsmith.envs.errors import ConfigError
@@ -35,10 +35,12 @@ class ServerGenerator:
     cache keeps that cheap. Requests run side by side, and a slot's turn is drawn with a seed of
     its own.
 
-    The server keeps the weights it was started with: this is for evaluating them, or for
-    learning off-policy. vLLM's log-probabilities are those of softmax(z), whatever the
-    temperature; at others than 0 and 1 start it with `--logprobs-mode processed_logprobs`, or
-    score the tokens anew with `Policy.logprobs`.
+    The server keeps its weights until `rewardsmith.agents.llm.weight_sync.send_weights` gives it
+    others: without that after every update, what is learned from its turns is learned
+    off-policy. The `train` job does not use it, and generates in its own process. vLLM's
+    log-probabilities are those of softmax(z), whatever the temperature; at others than 0 and 1
+    start it with `--logprobs-mode processed_logprobs`, or score the tokens anew with
+    `Policy.logprobs`.
 
     Args:
         endpoint: The server.
@@ -174,7 +176,7 @@ class ServerGenerator:
             choice = answer["choices"][0]
             ids, told = choice.get("token_ids"), choice.get("logprobs") or {}
         except (TypeError, KeyError, IndexError, AttributeError):
-            raise ServerError(f"{url} sent an answer without choices") from None
+            raise ServerError(f"{url} sent an answer without choices", "parse") from None
         logprobs = told.get("token_logprobs") if isinstance(told, dict) else None
         if ids is None or logprobs is None:
             missing = "token ids" if ids is None else "log-probabilities"
@@ -186,7 +188,8 @@ class ServerGenerator:
         if not sound or not all(isinstance(x, int | float) and math.isfinite(x) for x in logprobs):
             raise ServerError(
                 f"{url} sent {len(ids)} token ids with {len(logprobs)} log-probabilities; of 1 to "
-                f"{most} were asked for, all of them numbers"
+                f"{most} were asked for, all of them numbers",
+                "parse",
             )
         return np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64)
 
