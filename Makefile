@@ -4,7 +4,7 @@ BIN := .venv/bin
 # What the races are run against. They pin old versions of what we use, hence --no-deps and a
 # folder of their own.
 PEERS := imitation==1.0.1 SMPyBandits==0.9.7 mabwiser==2.7.4 pandas scikit-learn seaborn narwhals \
-	python-dateutil six pytz tzdata threadpoolctl
+	python-dateutil six pytz tzdata threadpoolctl smolagents==1.26.0 python-dotenv
 
 .PHONY: demo test lint types docs pytest benchmarks clean
 
@@ -36,7 +36,7 @@ benchmarks: .venv/dev           ## measures the races and writes docs/performanc
 	touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bridges,dev,docs,lora,text]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bridges,dev,docs,lora,robotics,text]"
 	touch $@
 
 clean:

@@ -16,7 +16,7 @@ LONGEST_ANSWER = 10_000_000
 LONGEST_PROGRAM = 65_536
 """Characters of a program; a longer one is refused."""
 
-_FENCE = re.compile(r"[ \t]*(?P<marks>`{3,}|~{3,})(?P<info>[^`]*)")
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[^`]*")
 _STATEMENT = re.compile(r"import \w|from [\w.]+ import |(async )?def \w|@\w|[A-Za-z_]\w* *=[^=]")
 _CONTINUED = re.compile(r"[ \t]|[)\]}#]|$")
 _LISTED = 5
@@ -98,13 +98,13 @@ def _split(answer: str) -> tuple[list[_Code], list[str]]:
     """Returns the fenced blocks, and the lines outside of them."""
     blocks, prose, inside, marks = [], [], list[str](), ""
     for line in answer.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"):
-        fence = _FENCE.fullmatch(line)
         if not marks:
-            if fence is None:
-                prose.append(line)
+            if fence := _FENCE.fullmatch(line):
+                marks, inside = fence[1], []
             else:
-                marks, inside = fence["marks"], []
-        elif fence is not None and fence["marks"].startswith(marks) and not fence["info"].strip():
+                prose.append(line)
+        elif line.rstrip().endswith(marks):  # on a line of its own, or right behind the code
+            inside.append(line.rstrip().rstrip(marks[0]))
             blocks.append(_tidy(inside))
             marks = ""
         else:

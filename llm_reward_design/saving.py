@@ -31,11 +31,11 @@ def save_program(program: RewardProgram, path: str | Path) -> None:
         ... ''', Provenance("by hand", "a person"))
         >>> file = Path(tempfile.mkdtemp(), "best.yaml")
         >>> save_program(program, file)
-        >>> print(file.read_text(), end="")
+        >>> print(file.read_text(), end="")  # doctest: +ELLIPSIS
         _target_: rewardsmith.rewards.RewardDesign
         terms:
           program:
-            _target_: rewardsmith.llm_reward_design.term.ProgramReward
+            _target_: rewardsmith.llm_reward_design...ProgramReward
             source: |
               def compute_reward(height):
                   return height, {"height": height}

@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from rewardsmith.agents.tasks import make_task
+from rewardsmith.envs.card import EnvCard
+from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.llm_reward_design.term import ProgramReward
 from rewardsmith.rewards.design import RewardDesign
+from rewardsmith.rewards.transition import Transition
 from rewardsmith.rewards.wrappers import VectorRewardWrapper
 
 PROGRAM = "program"
@@ -24,7 +27,7 @@ _SMOKE_ROWS, _SMOKE_STEPS = 4, 50
 
 
 def smoke(payload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
-    """Entry: runs a program on fifty random steps; answers the names of its parts.
+    """Entry: runs a program on fifty random steps, each environment also by itself.
 
     Args:
         payload: `env`, the `env` group of a configuration, and `source`, the program.
@@ -33,13 +36,20 @@ def smoke(payload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
     task.reset(seed=0)
 
     def work() -> dict[str, Any]:
-        env = VectorRewardWrapper(task, design_of(payload["source"]))
+        program = ProgramReward(payload["source"])
+        program.bind(EnvCard.of(task))
+
+        def row_by_row(transition: Transition) -> FloatArray:
+            program.check_rows(transition)
+            return np.zeros(transition.n)
+
+        design = RewardDesign({PROGRAM: program, "row_by_row": row_by_row})
+        env = VectorRewardWrapper(task, design)
         env.reset(seed=0)
         env.action_space.seed(0)
-        info: dict[str, Any] = {}
         for _ in range(_SMOKE_STEPS):
-            info = env.step(env.action_space.sample())[-1]
-        return {"parts": [name for name in info["reward_terms"] if name[0] != "_"]}
+            env.step(env.action_space.sample())
+        return {"steps": _SMOKE_STEPS}
 
     return work
 

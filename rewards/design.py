@@ -26,7 +26,7 @@ class Payment:
     Attributes:
         total: The reward the agent sees, float64 (n,).
         parts: The value of every term by name, before combining, each (n,). The parts of
-            a nested design appear as "outer/inner".
+            a term that has a `pay` of its own, such as a nested design, appear as "outer/inner".
         unscored: Rows in which a verifier or judge abstained or failed, (n,); None where no
             term can.
     """
@@ -84,9 +84,7 @@ class RewardDesign(Term):
         self.transforms, self.group = tuple(self.transforms), tuple(self.group)
         self.combine.check(self.terms)
         self.row_independent = all(part.row_independent for _, part in self._parts())
-        self._nested = frozenset(
-            name for name, term in self._terms.items() if isinstance(term, RewardDesign)
-        )
+        self._nested = frozenset(name for name, term in self._terms.items() if hasattr(term, "pay"))
 
     def bind(self, card: EnvCard) -> None:
         """Resolves the field names of every part; errors name the part they come from."""

@@ -19,7 +19,7 @@ import rewardsmith.rewards.combine
 import rewardsmith.rewards.shaping
 import rewardsmith.rewards.transform
 from rewardsmith.envs import EnvCard, Field
-from rewardsmith.envs.stateful import FloatArray
+from rewardsmith.envs.stateful import BoolArray, FloatArray
 from rewardsmith.rewards.combine import WeightedSum
 from rewardsmith.rewards.component import Combiner, Component, Term, Transform
 from rewardsmith.rewards.design import RewardDesign
@@ -30,7 +30,7 @@ from rewardsmith.rewards.shaping import (
     PotentialShaping,
     TaskReward,
 )
-from rewardsmith.rewards.transition import State, Transition, take
+from rewardsmith.rewards.transition import State, Transition, put, take
 
 PACKAGES = (
     rewardsmith.rewards.shaping,
@@ -184,6 +184,26 @@ def row(transition: Transition, i: int) -> Transition:
         transition,
         **{f.name: take(getattr(transition, f.name), rows) for f in _fields(transition)},
     )
+
+
+def without(transition: Transition, active: BoolArray) -> Transition:
+    """Returns the transition with only the rows in `active` taking part."""
+    return dataclasses.replace(
+        transition,
+        active=active,
+        terminated=transition.terminated & active,
+        truncated=transition.truncated & active,
+    )
+
+
+def mixed(transition: Transition, idle: Transition, moving: BoolArray) -> Transition:
+    """Returns `transition` in the moving rows, and a step of no meaning in the others."""
+    rows = np.flatnonzero(~moving)
+    changed = {
+        name: put(getattr(transition, name), rows, take(getattr(idle, name), rows))
+        for name in ("observation", "action", "next_observation", "reward", "info", "previous_info")
+    }
+    return without(dataclasses.replace(transition, **changed), moving)
 
 
 def episodes(transitions: list[Transition]) -> Iterator[list[Transition]]:

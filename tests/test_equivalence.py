@@ -14,18 +14,19 @@ from equivalence import (
     as_design,
     components,
     episodes,
+    mixed,
     pay,
     ready,
     row,
     stream,
+    without,
 )
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rewardsmith.rewards
-from rewardsmith.envs.stateful import BoolArray
 from rewardsmith.rewards.config import build_design, to_config
 from rewardsmith.rewards.design import RewardDesign
-from rewardsmith.rewards.transition import Transition, put, take
+from rewardsmith.rewards.transition import Transition
 
 COMPONENTS = components()
 N, STEPS = 8, 40
@@ -154,23 +155,3 @@ def test_a_component_with_an_unknown_required_parameter_is_told_what_to_do(
     monkeypatch.setattr(package, "__all__", [*package.__all__, "Novelty"])
     with pytest.raises(LookupError, match="Novelty needs 'brightness': add an example value"):
         components()
-
-
-def without(transition: Transition, active: BoolArray) -> Transition:
-    """Returns the transition with only the rows in `active` taking part."""
-    return dataclasses.replace(
-        transition,
-        active=active,
-        terminated=transition.terminated & active,
-        truncated=transition.truncated & active,
-    )
-
-
-def mixed(transition: Transition, idle: Transition, moving: BoolArray) -> Transition:
-    """Returns `transition` in the moving rows, and a step of no meaning in the others."""
-    rows = np.flatnonzero(~moving)
-    changed = {
-        name: put(getattr(transition, name), rows, take(getattr(idle, name), rows))
-        for name in ("observation", "action", "next_observation", "reward", "info", "previous_info")
-    }
-    return without(dataclasses.replace(transition, **changed), moving)
