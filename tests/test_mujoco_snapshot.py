@@ -8,8 +8,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from external_cases import Case, cases
 
-from rewardsmith.envs import EnvError
+from rewardsmith.envs import EnvCard, EnvError
 from rewardsmith.envs.external import (
     can_snapshot,
     make_external,
@@ -64,6 +65,35 @@ def test_a_fresh_vector_goes_on_exactly_as_the_saved_one(env_id: str, mode: str)
     fresh = make_external_vec(env_id, 2, autoreset_mode=mode, **TASKS[env_id])
     restore(fresh, pickle.loads(saved))
     assert drive(fresh, actions[37:]) == [flat(step) for step in expected]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_task_goes_on_exactly_as_saved_under_its_oracle(case: Case) -> None:
+    def make() -> gym.vector.SyncVectorEnv:
+        return make_external_vec(
+            case.env_id, 2, task=case.task, autoreset_mode="SameStep", max_episode_steps=25
+        )
+
+    def drive_on(env: gym.vector.SyncVectorEnv, observation: Any) -> list[list[Any]]:
+        env.action_space.seed(0)
+        steps = []
+        for _ in range(30):
+            action = oracle(observation) if oracle else env.action_space.sample()
+            steps.append(env.step(action))
+            observation = steps[-1][0]
+        return [flat(step) for step in steps]
+
+    env = make()
+    oracle = EnvCard.of(env).oracle
+    observation, _ = env.reset(seed=3)
+    for _ in range(15):
+        observation = env.step(oracle(observation) if oracle else env.action_space.sample())[0]
+    observation = observation.copy()
+    saved = pickle.dumps(snapshot(env))
+    expected = drive_on(env, observation)
+    for other in (make(), env):
+        restore(other, pickle.loads(saved))
+        assert drive_on(other, observation) == expected
 
 
 @pytest.mark.parametrize("env_id", ["Reacher-v5", "Hopper-v5", "MountainCarContinuous-v0"])

@@ -34,7 +34,7 @@ def draw(name: str) -> np.ndarray | None:
 
 if __name__ == "__main__":
     folder = Path(__file__).parents[1] / "images" / "envs"
-    for task in choices("env").keys() - {"gymnasium"}:
+    for task in choices("env").keys() - {"gymnasium", "metaworld"}:
         picture = draw(task)
         if picture is not None:
             save_png(picture, folder / f"{task}.png")

@@ -6,6 +6,7 @@ A page holds a marker, such as `<!-- environments -->`, where its generated part
 from __future__ import annotations
 
 import ast
+import dataclasses
 import html
 import importlib
 import inspect
@@ -19,7 +20,7 @@ import yaml
 
 import rewardsmith.rewards
 from rewardsmith.agents.configs import PACKAGE, choices, compose
-from rewardsmith.agents.tasks import make_task
+from rewardsmith.agents.tasks import PREFIX, make_task
 from rewardsmith.envs import ConfigError, EnvCard
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards import Combiner, Component, Term, Transform, build_design, components
@@ -29,6 +30,8 @@ from text_pages import PAID_SEEDS, conversation, pay_of_scripts
 
 ROOT = Path(__file__).parents[2]
 ARXIV = "https://arxiv.org/abs/"
+GENERIC = {"gymnasium", "metaworld"}
+"""Configurations that stand for many tasks."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -43,9 +46,61 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def environments() -> str:
-    """Returns a section per task of `conf/env`: its picture, its card, the designs it knows."""
-    tasks = [name for name in choices("env") if name != "gymnasium"]
-    return "\n\n".join(_environment(name) for name in tasks)
+    """Returns a section per task of `conf/env`: its picture, its card, the designs it knows.
+
+    Tasks by others that share a Gymnasium id share a section.
+    """
+    families: dict[str, list[str]] = {}
+    for name in choices("env").keys() - GENERIC:
+        env_id = str(compose([f"env={name}", "reward=sparse"])["env"]["id"])
+        families.setdefault(name if env_id.startswith(PREFIX) else env_id, []).append(name)
+    sections = sorted(sorted(names) for names in families.values())
+    return "\n\n".join(
+        _environment(names[0]) if len(names) == 1 else _family(names) for names in sections
+    )
+
+
+def _family(names: list[str]) -> str:
+    """Returns one section for tasks by others that differ in goal and success only."""
+    configs = {name: compose([f"env={name}", "reward=sparse"])["env"] for name in names}
+    cards = {name: _card(config) for name, config in configs.items()}
+    title, first = names[0].partition("_")[0], cards[names[0]]
+    lines = [
+        f"## {title}",
+        "",
+        f"`{configs[names[0]]['id']}`, {len(names)} tasks. {first.source}.",
+        "",
+    ]
+    if (ROOT / "docs" / f"images/envs/{title}.png").exists():
+        lines += [f"![{title}](images/envs/{title}.png){{ width=240 }}", ""]
+    written = {name: card.human_design or "none" for name, card in cards.items()}
+    shared = len(set(written.values())) == 1
+    if shared:
+        lines += [f"**Human-written dense reward:** {plain(written[names[0]])}.", ""]
+    head = ["task", "goal", "success", "episode limit", "steps"]
+    rows = [
+        [f"`{name}`", plain(card.goal), plain(card.success), str(card.time_limit),
+         f"{configs[name]['budget']:,}", plain(written[name])]
+        for name, card in cards.items()
+    ]  # fmt: skip
+    table = [[*head, "human-written dense reward"], ["---"] * (len(head) + 1), *rows]
+    lines += [f"| {' | '.join(row[: len(head)] if shared else row)} |" for row in table]
+    return "\n".join([*lines, "", _fields_of(cards)])
+
+
+def _card(config: dict[str, Any]) -> EnvCard:
+    task = make_task(config, 1)
+    task.close()
+    return EnvCard.of(task)
+
+
+def _fields_of(cards: dict[str, EnvCard]) -> str:
+    """Returns the field tables of the card with most facts, with all facts of the others."""
+    shown = max(cards, key=lambda name: len(cards[name].facts))
+    facts = {fact.name: fact for card in [*cards.values(), cards[shown]] for fact in card.facts}
+    page = dataclasses.replace(cards[shown], facts=tuple(facts.values())).describe()
+    tables = re.sub(r"^## (.*)$", r"**\1**", page[page.index("## Observation") :], flags=re.M)
+    return f"Fields as in `{shown}`; not every task has every fact.\n\n{tables.strip()}"
 
 
 def _environment(name: str) -> str:

@@ -1,8 +1,9 @@
 """Environments that others wrote: a card and a success predicate each, no copy."""
 
-from rewardsmith.envs.external.cards import PRESETS, Preset
 from rewardsmith.envs.external.make import make_external, make_external_vec
 from rewardsmith.envs.external.mujoco_state import can_snapshot, restore, snapshot
+from rewardsmith.envs.external.preset import Preset
+from rewardsmith.envs.external.presets import PRESETS
 from rewardsmith.envs.external.sparse import SparseTask
 from rewardsmith.envs.external.success import Threshold
 

@@ -13,14 +13,17 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import ConfigError, EnvError
-from rewardsmith.envs.external.cards import PRESETS, Preset
+from rewardsmith.envs.external.preset import Preset
+from rewardsmith.envs.external.presets import completed, find_preset
 from rewardsmith.envs.external.sparse import SparseTask
 from rewardsmith.envs.external.success import Success, thresholds
+from rewardsmith.envs.external.suites import import_suite
 
 
 def make_external(
     id: str,
     *,
+    task: str | None = None,
     success: Success | None = None,
     terminate_on_success: bool | None = None,
     render_mode: str | None = None,
@@ -28,13 +31,16 @@ def make_external(
 ) -> gym.Env[Any, Any]:
     """Makes an environment that others wrote, by its Gymnasium id.
 
-    An id in `PRESETS` comes with a card and a success predicate. Any other id gets a card
+    An id in `PRESETS` comes with a card and a success predicate, some ids with several tasks
+    of which `task` chooses one. Any other id gets a card
     by inspection of its spaces and of the numbers in `info` at reset; given `success` it
     becomes a `SparseTask`, without it the environment keeps its own reward and is judged by
     its return (`card.score` is "return").
 
     Args:
         id: Gymnasium id; "package:Name-v0" imports the package that registers it first.
+            MetaWorld and Gymnasium-Robotics are imported by themselves.
+        task: Which of the id's tasks, such as "jump" of "Hopper-v5"; by default the first.
         success: When the task counts as solved; by default the preset's predicate.
         terminate_on_success: Whether the first success ends the episode; by default as the
             preset says, else no.
@@ -42,9 +48,9 @@ def make_external(
         options: Passed on to `gymnasium.make`, `max_episode_steps` among them.
 
     Raises:
-        ConfigError: If Gymnasium knows no such id or option, if the predicate reads a field
-            that the card does not have, or if the options change the observation that the
-            preset's card describes.
+        ConfigError: If Gymnasium knows no such id or option, if the id has no such task, if
+            the predicate reads a field that the card does not have, or if the options change
+            the observation that the preset's card describes.
         EnvError: If the environment needs a package that is not installed; the message says
             which extra to install.
 
@@ -60,9 +66,11 @@ def make_external(
 'Reacher-v5' or 'Reacher-v4' or 'Reacher-v2'? gymnasium.pprint_registry() lists all; \
 'package:Name-v0' imports the package that registers an environment of yours
     """
-    env = _made(id, render_mode, options)
-    preset = PRESETS.get(env.spec.id) if env.spec is not None else None
+    import_suite(id)
+    preset = find_preset(id, task)
+    env = _made(id, render_mode, options if preset is None else completed(preset, options))
     if preset is not None:
+        env = env if preset.wrap is None else preset.wrap(env)
         _check_layout(preset, env)
     elif success is not None:
         preset = Preset(_inspected(env), thresholds(success), False)
@@ -146,6 +154,8 @@ def _check_layout(preset: Preset, env: gym.Env[Any, Any]) -> None:
 def _inspected(env: gym.Env[Any, Any]) -> EnvCard:
     """Returns the card of `env`, with the numbers that its reset puts in `info` as facts."""
     card = EnvCard.of(env)
+    if not card.human_design:
+        card = dataclasses.replace(card, human_design="what it came with, `original_reward`")
     if card.facts:
         return card
     _, info = env.reset()

@@ -1,10 +1,11 @@
 """Exact snapshots of Gymnasium environments: MuJoCo, classic control, and their wrappers.
 
 A snapshot holds, layer by layer through the wrappers, every attribute that is plain data
-(numbers, text, arrays, random generators, containers of these), and of MuJoCo's `MjData` the
-full integration state. What cannot change while running (spaces, the model, cards,
-functions) is left out. An environment that holds anything else, such as a Box2D world, is
-refused: its future would not be in the snapshot.
+(numbers, text, arrays, random generators, containers of these), of MuJoCo's `MjData` the full
+integration state, and of its `MjModel` the places that tasks change from episode to episode.
+What cannot change while running (spaces, cards, functions) is left out. An environment that
+holds anything else, such as a Box2D world, is refused: its future would not be in the
+snapshot.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import enum
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -37,6 +38,9 @@ _DERIVED = (
 
 After a step they belong to the last substep, one integration behind the state, so that
 `mj_forward` would not bring them back as they were."""
+
+_PLACES = ("body_pos", "body_quat", "site_pos")
+"""Arrays of `MjModel` that a reset may change, to put furniture and targets elsewhere."""
 
 _SETTINGS = (
     "spec", "metadata", "_metadata", "render_mode", "autoreset_mode", "_saved_kwargs",
@@ -116,6 +120,10 @@ def _save(value: Any, where: str) -> Any:
         return value.state_dict()
     if type(value).__name__ == "MjData":
         return _save_physics(value)
+    if type(value).__name__ == "MjModel":
+        return {name: getattr(value, name).copy() for name in _PLACES}
+    if _is_view_of_physics(value):
+        return _NOT_STATE
     if _is_plain(value):
         return copy.deepcopy(value)
     if _is_constant(value):
@@ -142,12 +150,23 @@ def _load(env: AnyEnv, name: str, saved: Any) -> None:
         current.load_state_dict(saved)
     elif type(current).__name__ == "MjData":
         _load_physics(current, saved)
+    elif type(current).__name__ == "MjModel":
+        for place in _PLACES:
+            getattr(current, place)[...] = saved[place]
     else:
         setattr(env, name, copy.deepcopy(saved))
 
 
 def _is_envs(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, gym.Env) for v in value)
+
+
+def _is_view_of_physics(value: Any) -> bool:
+    """Tells whether an array lies in MuJoCo's own memory, where it changes with the state."""
+    owner = value
+    while isinstance(owner, np.ndarray) and owner.base is not None:
+        owner = owner.base
+    return type(owner).__name__ == "PyCapsule"
 
 
 def _is_plain(value: Any) -> bool:
@@ -169,10 +188,10 @@ def _is_constant(value: Any) -> bool:
     if dataclasses.is_dataclass(value):
         parameters = getattr(value, "__dataclass_params__")  # noqa: B009
         return isinstance(value, EnvSpec) or bool(parameters.frozen)
-    if isinstance(value, gym.Space | type | FunctionType | BuiltinFunctionType | partial):
+    if isinstance(value, gym.Space | type | ModuleType | FunctionType | BuiltinFunctionType):
         return True
-    drawing = type(value).__module__.startswith(("pygame", "gymnasium.envs.mujoco"))
-    return drawing or type(value).__name__ == "MjModel"
+    names = ("pygame", "gymnasium.envs.mujoco", "gymnasium_robotics.utils")
+    return isinstance(value, partial) or type(value).__module__.startswith(names)
 
 
 def _save_physics(data: Any) -> dict[str, np.ndarray]:

@@ -54,3 +54,61 @@ def reacher(observation: np.ndarray) -> np.ndarray:
 
 def _wrapped(angle: np.ndarray) -> np.ndarray:
     return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+_FETCH_STEP = 0.05
+"""Shift (m) of the gripper that a full action asks for."""
+
+_RUN_UP, _CLEARANCE = 0.09, 0.10
+"""How far (m) behind the box the gripper comes down to push, and how high above it it passes."""
+
+
+def fetch_reach(observation: np.ndarray) -> np.ndarray:
+    """Moves the gripper straight to the target.
+
+    Args:
+        observation: Flat `FetchReach-v4` observations (n, 13), the target first.
+
+    Returns:
+        Shifts as shares of 5 cm, float32 (n, 4) in [-1, 1].
+    """
+    return _fetch_move(observation[:, 3:6], observation[:, 0:3])
+
+
+def fetch_push(observation: np.ndarray) -> np.ndarray:
+    """Goes behind the box, as seen from the target, comes down and pushes.
+
+    Args:
+        observation: Flat `FetchPush-v4` observations (n, 28), the target first.
+
+    Returns:
+        Shifts as shares of 5 cm, float32 (n, 4) in [-1, 1].
+    """
+    target, gripper, box = observation[:, 0:3], observation[:, 3:6], observation[:, 6:9]
+    way = (target - box)[:, :2]
+    left = _length(way)
+    way = way / np.maximum(left, 1e-9)
+    offset, height = (gripper - box)[:, :2], gripper[:, 2:] - box[:, 2:]
+    along = (offset * way).sum(axis=1, keepdims=True)
+    aside = offset - along * way
+
+    start = np.concatenate([box[:, :2] - _RUN_UP * way, box[:, 2:]], axis=1)
+    above = start + np.array([0.0, 0.0, _CLEARANCE])
+    straight_up = np.concatenate([gripper[:, :2], above[:, 2:]], axis=1)
+    through_box = np.concatenate([gripper[:, :2] + left * way - aside, box[:, 2:]], axis=1)
+    over_start = _length(gripper[:, :2] - start[:, :2]) < 0.02
+    behind = (height < 0.03) & (along < 0.0) & (_length(aside) < 0.02)
+
+    goal = np.where(height < _CLEARANCE - 0.03, straight_up, above)
+    goal = np.where(over_start, start, goal)
+    goal = np.where(behind, through_box, goal)
+    return _fetch_move(gripper, np.where(left < 0.025, gripper, goal))
+
+
+def _fetch_move(gripper: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    shift = np.clip((goal - gripper) / _FETCH_STEP, -1.0, 1.0)
+    return np.concatenate([shift, np.zeros((len(shift), 1))], axis=1).astype(np.float32)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.norm(vectors, axis=1, keepdims=True))

@@ -87,7 +87,6 @@ class SparseTask(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
             success=f"{conditions}; {judged}",
             score="success",
             time_limit=env.spec.max_episode_steps if env.spec is not None else card.time_limit,
-            human_design=card.human_design or "what it came with, the fact `original_reward`",
         )
 
     def reset(

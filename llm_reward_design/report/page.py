@@ -101,9 +101,18 @@ def answer(record: SearchRecord, final: Final | None) -> str:
     ]
     told += f", against {' and '.join(others)}." if others else "."
     if final.normalised is not None and math.isfinite(final.normalised.value):
-        value = estimate_text(final.normalised, "success")
+        value = normalised_text(final)
         told += f" Human-normalised score {value}: 0 is the sparse reward, 1 the human's."
     return told
+
+
+def normalised_text(final: Final) -> str:
+    """Returns the human-normalised score with its interval, or why there is none."""
+    if final.normalised is None:
+        return "no human reward"
+    if math.isnan(final.normalised.value):
+        return "undefined: human equals sparse"
+    return estimate_text(final.normalised, "success")
 
 
 def render(record: SearchRecord, final: Final | None) -> str:
