@@ -56,15 +56,16 @@ def inputs(card: EnvCard) -> dict[str, Input]:
     A field called `x` gives `x`, its value after the step, and `previous_x`, its value before;
     fields of the action go by their own names. Each arrives as float64, (n,) for a field of one
     column and (n, k) otherwise. Where names meet, the observation comes before facts, and
-    facts before the action.
+    facts before the action; a field that is called `previous_x` itself wins over the value of `x`
+    before the step.
     """
     named = {f.name: Input(f.name, f, "action") for f in card.action}
-    for fields, is_fact in ((card.facts, True), (card.observation, False)):
-        for f in fields:
-            if f.name not in WITHHELD:
-                previous = f"{PREVIOUS}{f.name}"
-                named[f.name] = Input(f.name, f, "after", is_fact)
-                named[previous] = Input(previous, f, "before", is_fact)
+    groups = ((card.facts, True), (card.observation, False))
+    states = [(f, is_fact) for fields, is_fact in groups for f in fields if f.name not in WITHHELD]
+    for f, is_fact in states:
+        named[f"{PREVIOUS}{f.name}"] = Input(f"{PREVIOUS}{f.name}", f, "before", is_fact)
+    for f, is_fact in states:
+        named[f.name] = Input(f.name, f, "after", is_fact)
     return named
 
 
