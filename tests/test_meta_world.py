@@ -58,7 +58,8 @@ def test_parts_of_the_human_reward_are_kept_from_other_rewards(case: Case) -> No
     _, at_reset = env.reset(seed=0)
     *_, info = env.step(np.zeros(4, dtype=np.float32))
     facts = {fact.name for fact in EnvCard.of(env).facts}
-    assert facts <= {"obj_to_target", "near_object", "grasp_success", "original_reward", "success"}
+    own = {"hand_to_target", "object_to_target", "near_object", "grasp_success"}
+    assert facts <= {*own, "original_reward", "success"}
     assert at_reset.keys() == info.keys() == facts
 
 
@@ -70,7 +71,8 @@ def test_no_episode_starts_solved_and_each_starts_anew(case: Case) -> None:
         observation, info = env.reset(seed=seed)
         assert env.observation_space.contains(observation)
         assert not info["success"]
-        assert info["obj_to_target"] > case.preset.success[0].below  # type: ignore[operator]
+        distance = case.preset.success[0]
+        assert info[distance.field] > distance.below  # type: ignore[operator]
         starts.append(tuple(observation[[4, 5, 36, 37, 38]]))
     assert len(set(starts)) == 6
     assert tuple(env.reset(seed=2)[0][[4, 5, 36, 37, 38]]) == starts[2]

@@ -24,6 +24,9 @@ TIME_LIMIT = 200
 Random actions then succeed in none of 40 episodes of any task but one: a chance push shuts
 the drawer in 23 of 100, and in half of all episodes of 500 steps."""
 
+_KEYS = {"hand_to_target": "obj_to_target", "object_to_target": "obj_to_target"}
+"""What `info` calls a fact where that is another name."""
+
 _XYZW, _WXYZ = "quaternion x, y, z, w", "quaternion w, x, y, z"
 _NONE = "not told: zeros"
 
@@ -35,8 +38,8 @@ class _Task:
     Attributes:
         goal: The task in one sentence.
         thing: What has to be brought to the target.
-        radius: Largest `obj_to_target` (m) that MetaWorld counts as success.
-        distance: What `obj_to_target` is.
+        radius: Largest distance to the target (m) that MetaWorld counts as success.
+        distance: What that distance is.
         rotation: How the observation tells the rotation of the thing.
         near: Distance (m) of `near_object`; None where MetaWorld has no such fact.
         graspable: Whether `grasp_success` tells of a grasp; else it is a constant or of no use.
@@ -184,8 +187,13 @@ def _frame(task: _Task, start: int, prefix: str = "", when: str = "") -> tuple[F
     )  # fmt: skip
 
 
-def _facts(task: _Task) -> tuple[Field, ...]:
-    facts = [Field("obj_to_target", f"distance {task.distance}", unit="m", low=0.0)]
+def _to_target(name: str) -> str:
+    """Returns what the distance to the target is called: what is to be brought there differs."""
+    return "hand_to_target" if name == "reach" else "object_to_target"
+
+
+def _facts(name: str, task: _Task) -> tuple[Field, ...]:
+    facts = [Field(_to_target(name), f"distance {task.distance}", unit="m", low=0.0)]
     if task.near is not None:
         near = f"1 while the gripper is within {task.near:g} m of the {task.thing}"
         facts.append(Field("near_object", near, low=0.0, high=1.0))
@@ -209,8 +217,9 @@ def _opening_left(env: Any) -> float:
 
 
 def _preset(name: str, task: _Task) -> Preset:
-    facts = _facts(task)
-    readers = {"obj_to_target": _opening_left} if name == "door_open" else {}
+    facts, to_target = _facts(name, task), _to_target(name)
+    readers = {to_target: _opening_left} if name == "door_open" else {}
+    told = {f.name: _KEYS.get(f.name, f.name) for f in facts if f.name not in readers}
     env_name = f"{name.replace('_', '-')}-v3"
     card = EnvCard(
         id=f"{ID} {name}",
@@ -231,14 +240,14 @@ def _preset(name: str, task: _Task) -> Preset:
     # there would teach its learner to keep away: success is to be held at the last step.
     return Preset(
         card,
-        success=(Threshold("obj_to_target", below=task.radius),),
+        success=(Threshold(to_target, below=task.radius),),
         terminate_on_success=False,
         facts=readers,
         # The seed only keeps the construction off numpy's global generator; the spaces that
         # Gymnasium's checker sees at this point are not yet those of the variant.
         options={"env_name": env_name, "seed": 0, "disable_env_checker": True},
         time_limit=TIME_LIMIT,
-        wrap=partial(SeededEpisodes, facts=tuple(f.name for f in facts if f.name not in readers)),
+        wrap=partial(SeededEpisodes, facts=told),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -20,13 +20,13 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 
     Args:
         env: A task of `Meta-World/goal_observable`.
-        facts: Keys of `info` that are passed on, told at reset as well.
+        facts: What is passed on, told at reset as well: key of `info` by the fact's name.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], facts: Sequence[str]) -> None:
+    def __init__(self, env: gym.Env[Any, Any], facts: Mapping[str, str]) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, facts=facts)
         super().__init__(env)
-        self._facts = tuple(facts)
+        self._facts = dict(facts)
         self._seeded = False
         task: Any = env.unwrapped
         task._freeze_rand_vec, task.seeded_rand_vec = False, True
@@ -54,4 +54,4 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return observation, reward, terminated, truncated, self._passed_on(info)
 
     def _passed_on(self, info: dict[str, Any]) -> dict[str, Any]:
-        return {name: info[name] for name in self._facts}
+        return {name: info[key] for name, key in self._facts.items()}

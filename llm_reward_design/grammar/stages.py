@@ -10,7 +10,7 @@ from rewardsmith.llm_reward_design.grammar.reading import Measure, Reading
 _SURE = 0.5
 """Weight from which a distance is taken for a part of the way at all."""
 
-_NEAR_BEST = 0.1
+_NEAR_BEST = 0.05
 """Weight, as a share of the likeliest distance's, from which another may be a leg too."""
 
 

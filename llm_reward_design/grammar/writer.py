@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 
+from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.brief import Brief, Shown
 from rewardsmith.llm_reward_design.client import Completion, Request
@@ -71,14 +73,35 @@ def read_brief(brief: Brief) -> Reading:
         ConfigError: If the task has no numeric field that a program can read.
     """
     told = " ".join((brief.task, *(shown.advice for shown in brief.shown)))
-    plain = Reading(brief.card, told)
+    card = _with_widths(brief)
+    plain = Reading(card, told)
     foreign = [shown for shown in brief.shown if read(shown.program.source, plain) is None]
     favoured = frozenset().union(*(_fields(shown) for shown in foreign if not shown.error))
     banned = frozenset().union(*(_blamed(shown, plain) for shown in brief.shown if shown.error))
     try:
-        return Reading(brief.card, told, favoured & set(plain.states), banned)
+        return Reading(card, told, favoured & set(plain.states), banned)
     except ConfigError:
-        return Reading(brief.card, told, favoured & set(plain.states))
+        return Reading(card, told, favoured & set(plain.states))
+
+
+def _with_widths(brief: Brief) -> EnvCard:
+    """Returns the card with the columns of those fields whose width is known from looking."""
+
+    def told(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+        return tuple(
+            replace(f, columns=(0, brief.widths[f.name]))
+            if f.columns is None and f.name in brief.widths
+            else f
+            for f in fields
+        )
+
+    card = brief.card
+    return replace(
+        card,
+        observation=told(card.observation),
+        action=told(card.action),
+        facts=told(card.facts),
+    )
 
 
 def _design(brief: Brief, reading: Reading, sample: int) -> Design:
