@@ -14,7 +14,7 @@ from rewardsmith.agents.configs import PACKAGE, choices, compose
 from rewardsmith.envs.errors import ConfigError, unknown
 
 console = Console()
-KINDS = ("envs", "rewards", "agents", "designers", "experiments", "components", "papers")
+KINDS = ("envs", "rewards", "agents", "designers", "llms", "experiments", "components", "papers")
 
 
 def list_names(arguments: list[str]) -> int:
@@ -51,7 +51,7 @@ def show_name(arguments: list[str]) -> int:
 
         task = make_task(compose([f"env={name}"])["env"], 1)
         console.print(Markdown(EnvCard.of(task).describe()))
-    for group in ("env", "reward", "agent", "designer", "experiment"):
+    for group in ("env", "reward", "agent", "designer", "llm", "experiment"):
         if name in choices(group):
             file = resources.files(PACKAGE).joinpath(group, f"{name}.yaml")
             console.print(Markdown(f"`{group}={name}`\n```yaml\n{file.read_text()}\n```"))

@@ -14,7 +14,7 @@ rewardsmith: which reward should I train on, and can it be gamed?
   rewardsmith design   env=key_door llm=offline      writes a reward program and judges it
   rewardsmith evaluate run=runs/train/key_door/potential/ppo/seed_0
   rewardsmith report   runs/quickstart               write the report of finished runs again
-  rewardsmith list     [envs|rewards|agents|designers|experiments|components|papers]
+  rewardsmith list     [envs|rewards|agents|designers|llms|experiments|components|papers]
   rewardsmith show     NAME                          a task's card, a design, a component
 
 What follows train, compare, evaluate and design is Hydra's: key=value overrides, -m for sweeps,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rewardsmith.agents import bandits
+from rewardsmith.agents.processes import first, rank
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.sb3.algorithms import ALGORITHMS, check_settings
 from rewardsmith.agents.tasks import make_task
-from rewardsmith.agents.trackers import TRACKERS, Tracker, make_tracker
+from rewardsmith.agents.trackers import TRACKERS, CsvTracker, Tracker, make_tracker
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.envs.text.batch import TextEnv
@@ -30,6 +32,7 @@ LLM = "llm"
 
 _NOT_IDENTITY = ("tracker", "folder")
 _PACKAGES = ("rewardsmith", "gymnasium", "stable-baselines3", "torch", "numpy", "mujoco")
+_SUITES = ("metaworld", "gymnasium-robotics")
 
 
 def train(
@@ -40,6 +43,8 @@ def train(
     stop: StopRequest | None = None,
 ) -> dict[str, Any]:
     """Trains one agent, or continues or skips a run that is already there.
+
+    Of several processes, see `rewardsmith.agents.processes`, the first alone writes.
 
     Args:
         config: The resolved `train` configuration.
@@ -55,33 +60,44 @@ def train(
         Interrupted: If it was stopped at a checkpoint.
     """
     check(config)
-    with folder.claim(identity(config)):
-        if folder.is_finished():
-            return folder.result()
+    with ExitStack() as claim:
+        first(lambda: _enter(claim, folder, config))
+        if first(folder.is_finished):
+            return first(folder.result)
         started, steps = time.monotonic(), int(config["total_steps"])
-        tracker = make_tracker(config["tracker"], folder.path, config)
+        tracker = _tracker(config, folder)
         try:
             result = _learner(config)(config, folder, tracker, stop or StopRequest(), progress)
         except Interrupted:
             raise
         except Exception as error:
-            step = folder.status().get("step", 0)
-            folder.write_status("failed", step, steps, error=f"{type(error).__name__}: {error}")
+            if rank() == 0:
+                step = folder.status().get("step", 0)
+                folder.write_status("failed", step, steps, error=f"{type(error).__name__}: {error}")
             raise
         finally:
             tracker.close()
-        folder.write_result(result)
-        folder.write_status(
-            "finished",
-            steps,
-            steps,
-            error=None,
-            versions=versions(),
-            wall_s=round(time.monotonic() - started, 2),
-        )
-        for file in folder.path.glob("checkpoint*"):
-            file.unlink()
+        first(lambda: _finish(folder, result, steps, time.monotonic() - started))
         return result
+
+
+def _enter(claim: ExitStack, folder: RunFolder, config: Mapping[str, Any]) -> None:
+    claim.enter_context(folder.claim(identity(config)))
+
+
+def _tracker(config: Mapping[str, Any], folder: RunFolder) -> Tracker:
+    """Returns the configured tracker, in the first process; the others track nothing."""
+    return make_tracker(config["tracker"], folder.path, config) if rank() == 0 else CsvTracker()
+
+
+def _finish(folder: RunFolder, result: Mapping[str, Any], steps: int, wall_s: float) -> None:
+    """Writes the result; what resuming needed is no longer needed."""
+    folder.write_result(result)
+    folder.write_status(
+        "finished", steps, steps, error=None, versions=versions(), wall_s=round(wall_s, 2)
+    )
+    for file in folder.path.glob("checkpoint*"):
+        file.unlink()
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,11 +185,12 @@ def _learner(config: Mapping[str, Any]) -> Learner:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what a result depends on."""
+    """Returns the versions of what a result depends on, optional suites where installed."""
     found = {}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *_SUITES):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
+            if package in _PACKAGES:
+                found[package] = "not installed"
     return found

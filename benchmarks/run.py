@@ -22,11 +22,13 @@ RACES = {
     "R4": "normaliser",
     "R5": "ppo",
     "R6": "bandits",
+    "R7": "jailed_call",
     "R8": "grpo_step",
     "R9": "generation",
     "R11": "credit",
     "R12": "startup",
     "BestPerm": "cascading",
+    "Jail": "jailed_training",
     "Turns": "text_env",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rewardsmith.agents.compare import run_cells
 from rewardsmith.agents.configs import plain
 from rewardsmith.agents.jobs import progress_bars, under_hydra, with_live_progress
+from rewardsmith.agents.report.canvas import shorten
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.wording import estimate_text, score_text
 from rewardsmith.envs.errors import RewardsmithError
@@ -28,6 +29,7 @@ from rewardsmith.llm_reward_design.report.page import FINAL, Final, answer, fina
 from rewardsmith.llm_reward_design.report.page import write_design_report as write_report
 from rewardsmith.llm_reward_design.saving import load_program, save_program
 from rewardsmith.llm_reward_design.settings import brief_of, checked, search_settings, train_config
+from rewardsmith.llm_reward_design.term import DEFAULT_TIER
 
 console = Console()
 
@@ -120,7 +122,8 @@ def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
             found.run()
         best = found.archive.best
         if best is not None and best.program is not None:
-            save_program(best.program, folder / "best.yaml")
+            tier = str(settings["jail"]["tier"] or DEFAULT_TIER)
+            save_program(best.program, folder / "best.yaml", tier=tier)
         return note(found)
     finally:
         client.close()
@@ -136,7 +139,7 @@ def print_outcome(record: SearchRecord, final: Final | None) -> None:
     ranked = sorted(record.tried, key=lambda one: (-one.rung, -(one.score or 0.0)))
     for one in ranked[:_SHOWN_ROWS]:
         score = "-" if one.score is None else score_text(one.score, record.score)
-        said = (one.error.splitlines() or [""])[-1][:80]
+        said = shorten((one.error.splitlines() or [""])[-1], 80)
         style = "green" if one.id == record.best else None
         table.add_row(one.program or "-", str(one.round + 1), one.state, score, said, style=style)
     console.print(table)

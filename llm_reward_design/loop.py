@@ -24,6 +24,9 @@ from rewardsmith.llm_reward_design.rungs import Rung, rungs, survivors
 from rewardsmith.llm_reward_design.trial import Outcome, Trial
 from rewardsmith.llm_reward_design.trials import run_trials
 
+SEARCH_SEED = 100_000
+"""Added to the seeds of training in a search, so that the final comparison's are fresh."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -191,7 +194,8 @@ class Search:
         return [outcomes[key] for key in keys]
 
     def _trial(self, program: RewardProgram, rung: Rung) -> Trial:
-        changed = {"total_steps": rung.steps, "seed": int(self.config["seed"]) + rung.index}
+        seed = SEARCH_SEED + int(self.config["seed"]) + rung.index
+        changed = {"total_steps": rung.steps, "seed": seed}
         return Trial(
             source=program.source,
             config={**self.config, **changed},

@@ -45,12 +45,16 @@ def rungs(steps: int, count: int, keep: float) -> tuple[Rung, ...]:
 
 
 def survivors(items: Sequence[T], score: Callable[[T], float], keep: float) -> list[T]:
-    """Returns the best share `keep` of the items, at least one, in their given order.
+    """Returns the best share `keep` of the items, and those level with the last of them.
+
+    Ties are not broken: a stage at whose end all score the same has told nothing.
 
     Example:
-        >>> survivors([3, 9, 4, 7], float, 0.5)
-        [9, 7]
+        >>> survivors([3, 9, 4, 7], float, 0.5), survivors([0, 0, 0, 0], float, 0.5)
+        ([9, 7], [0, 0, 0, 0])
     """
-    count = max(1, math.floor(len(items) * keep + 0.5)) if items else 0
-    ranked = sorted(range(len(items)), key=lambda i: -score(items[i]))
-    return [items[i] for i in sorted(ranked[:count])]
+    if not items:
+        return []
+    count = max(1, math.floor(len(items) * keep + 0.5))
+    least = sorted(map(score, items), reverse=True)[count - 1]
+    return [item for item in items if score(item) >= least]

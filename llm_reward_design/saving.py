@@ -10,7 +10,7 @@ import yaml
 
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.program import RewardProgram
-from rewardsmith.llm_reward_design.term import ProgramReward
+from rewardsmith.llm_reward_design.term import DEFAULT_TIER, ProgramReward
 from rewardsmith.rewards.config import load_design, to_config
 from rewardsmith.rewards.design import RewardDesign
 
@@ -18,10 +18,15 @@ TERM = "program"
 """What the program's term is called in its design."""
 
 
-def save_program(program: RewardProgram, path: str | Path) -> None:
+def save_program(program: RewardProgram, path: str | Path, *, tier: str = DEFAULT_TIER) -> None:
     """Writes a program to a YAML file, its source as a block of plain lines.
 
     `reward=path` trains on it; there it runs in the jail, as everywhere.
+
+    Args:
+        program: What to write.
+        path: Where to.
+        tier: The tier of the jail it is to run in.
 
     Example:
         >>> import tempfile
@@ -49,9 +54,7 @@ def save_program(program: RewardProgram, path: str | Path) -> None:
         >>> load_program(file) == program
         True
     """
-    design = RewardDesign(
-        {TERM: ProgramReward(program.source, provenance=asdict(program.provenance))}
-    )
+    design = RewardDesign({TERM: ProgramReward(program.source, tier, asdict(program.provenance))})
     written = yaml.dump(to_config(design), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     Path(path).write_text(written, encoding="utf-8")
 

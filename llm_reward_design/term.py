@@ -23,6 +23,9 @@ from rewardsmith.rewards.transition import Transition
 TIERS = tuple(tier.name.lower() for tier in Tier)
 """Names of the tiers, from the weakest to the strongest."""
 
+DEFAULT_TIER = "locked"
+"""What holds a program that does not say."""
+
 
 class _Caller(Protocol):
     """Runs one program: `Compiled` or `JailedCalls`."""
@@ -68,7 +71,7 @@ class ProgramReward(Term):
     """
 
     source: str
-    tier: str = "locked"
+    tier: str = DEFAULT_TIER
     provenance: Mapping[str, Any] | None = None
     _inputs: tuple[Input, ...] | None = field(default=None, init=False, repr=False, compare=False)
     _parts: tuple[str, ...] | None = field(default=None, init=False, repr=False, compare=False)

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -21,6 +22,7 @@ from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.replay import episode_of, message_text, replay
 from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.dialogue import Budget, Dialogue
 from rewardsmith.envs.text.message import parse, write
 from rewardsmith.envs.text.tools import Parameter, Tool
@@ -29,6 +31,7 @@ from rewardsmith.rewards import RewardDesign
 from rewardsmith.rewards.credit.group_reward import FewestCalls, SoftOverlongPenalty
 from rewardsmith.rewards.likelihood import ReferenceLikelihood
 from rewardsmith.rewards.shaping import TaskReward
+from rewardsmith.rewards.transition import Transition
 from rewardsmith.rewards.verify import Abstained, Judgement, NumericMatch
 
 SEEDS = range(6)
@@ -108,6 +111,26 @@ def test_the_episode_is_that_of_the_environment() -> None:
         env.recv()
         assert step.info == env.facts(0)
         assert step.reward == env.transcripts[0].turns[-1].reward
+
+
+def ended(transition: Transition) -> FloatArray:
+    """Pays the end of the task."""
+    return transition.terminated.astype(np.float64)
+
+
+def test_the_last_turn_of_the_budget_ends_the_task_as_in_the_environment() -> None:
+    env, budget = calculator(1), DIALOGUE.budget
+    env.reset(seed=0)
+    for turns in range(1, budget.turns + 1):
+        env.send([0], ["Hm."])
+        env.recv()
+        transcript = env.transcripts[0]
+        assert not transcript.over
+        assert episode_of(transcript, budget).terminated == env.done[0] == (turns == budget.turns)
+        assert not episode_of(transcript).terminated
+    pay = trl_reward(RewardDesign({"end": ended}), DIALOGUE)
+    silent = [[{"role": "assistant", "content": "Hm."}] * n for n in (1, budget.turns)]
+    assert pay(["", ""], silent, seed=[0, 0]) == [0.0, 1.0]
 
 
 # ---- Rewards --------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def test_every_answer_is_accounted_for_and_nothing_is_done_twice(tmp_path: Path)
     best = archive.candidates[0].program
     assert best is not None
     assert {one.program.id for brief in shown[4:] for one in brief} == {best.id}
-    assert len(first.outcomes) == (1 + 1) + (2 + 1)  # on both rungs; of two one goes on
+    assert len(first.outcomes) == (1 + 1) + (2 + 2)  # both rungs each: all score 0
     assert {c.program.provenance.writer for c in archive if c.program} == {"script"}
 
     silent = ScriptedWriter(["Nothing is asked twice."])
@@ -106,7 +106,8 @@ def test_a_persons_program_is_where_the_search_starts(tmp_path: Path) -> None:
 
 def test_rungs_grow_to_the_full_length() -> None:
     assert [rung.steps for rung in rungs(90, 3, 1 / 3)] == [10, 30, 90]
-    assert survivors([5, 1, 4, 4, 2], float, 0.5) == [5, 4, 4]
+    assert survivors([5, 1, 4, 3, 2], float, 0.5) == [5, 4, 3]
+    assert survivors([5, 4, 4, 4], float, 0.5) == [5, 4, 4, 4]
     assert survivors([3], float, 0.1) == [3]
     assert survivors([], float, 0.5) == []
     with pytest.raises(ConfigError, match=r"search\.keep"):

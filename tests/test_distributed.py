@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from text_play import trainer_of
 
+from rewardsmith.agents import processes
 from rewardsmith.agents.llm import distributed
 from rewardsmith.agents.llm.objectives import ClippedObjective
 from rewardsmith.agents.llm.trainer import Trainer
@@ -54,8 +55,8 @@ def work(rank: int, port: int, folder: str) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(PROCESSES),
                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
     torch.set_num_threads(1)
-    distributed.join()
-    distributed.join()
+    processes.join()
+    processes.join()
     made = {}
     for case in CASES:
         learner = trainer(case)
@@ -118,9 +119,9 @@ def test_shares_are_put_together_in_order(played: list[Any]) -> None:
 
 
 def test_alone_nothing_changes() -> None:
-    distributed.join()
+    processes.join()
     parameter = torch.ones(2, requires_grad=True)
     assert distributed.add_up([parameter], {"loss": 1.0}) == {"loss": 1.0}
     assert parameter.grad is None
     assert distributed.own_rows(3).tolist() == [0, 1, 2]
-    assert (distributed.rank(), distributed.world_size(), distributed.own_seed(5)) == (0, 1, 5)
+    assert (processes.rank(), processes.world_size(), distributed.own_seed(5)) == (0, 1, 5)

@@ -174,6 +174,28 @@ def test_a_slot_writes_the_same_whatever_the_others_do() -> None:
     np.testing.assert_allclose(span.logprobs, expected.logprobs, atol=1e-5)
 
 
+def test_equal_prompts_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    players, encoded = Players("tiny", generator(slots=5)), list[int]()
+    forward = LlamaForward.__call__
+
+    def counted(self: LlamaForward, ids: torch.Tensor, *where: Any) -> torch.Tensor:
+        encoded.append(ids.numel())
+        return forward(self, ids, *where)
+
+    monkeypatch.setattr(LlamaForward, "__call__", counted)
+    for slot, seed in enumerate((1, 2, 1, 1, 2)):
+        players.feed(slot, prompt(seed, 9))
+    players.run(0)
+    assert encoded == [2 * 9]
+    players.run(5)
+    for slot in range(5):
+        players.feed(slot, prompt(3, 2))
+    encoded.clear()
+    players.run(0)
+    assert encoded == [5 * 3]
+    players.run(5)
+
+
 def test_seeds_and_slots_draw_differently() -> None:
     drawn = set()
     for seed in (0, 1):
@@ -249,7 +271,7 @@ def test_a_turn_cut_off_can_go_on_without_new_tokens() -> None:
     assert first + second == from_scratch(MODELS["tiny"], prompt(1, 5).tolist(), stops=())
 
 
-def test_training_is_seen_at_the_next_call() -> None:
+def test_training_is_seen_once_all_conversations_are_closed() -> None:
     trained = policy("tiny")
     played = CachedGenerator(trained, STOPS, slots=1, sampling=Sampling(temperature=0.0))
     played.feed(0, prompt(0, 5))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("envs", "rewards", "agents", "conf")
+FOLDERS = ("envs", "rewards", "agents", "llm_reward_design", "conf")
 
 
 def run_python(code: str) -> str:

@@ -148,9 +148,9 @@ def test_the_most_telling_episode_is_long_and_of_a_mixed_group() -> None:
     assert most_telling(groups[:1], Rollouts(group[:3], scored[:3], np.arange(3), reward[:3])) == 0
 
 
-def test_a_run_with_nothing_left_to_learn_plays_a_batch_for_the_lens() -> None:
+def test_the_lens_is_over_the_last_batch_also_if_nothing_was_learned_from_it() -> None:
     trainer = trainer_of("grpo")
-    assert trainer.last is None
+    trainer.collect()
     episodes = [spoken("oracle", 0)]
     seen = samples(episodes, recorded(episodes), trainer)["credit"]
     assert len(seen["returns"]) == trainer.settings.group_size
@@ -159,6 +159,7 @@ def test_a_run_with_nothing_left_to_learn_plays_a_batch_for_the_lens() -> None:
 
 def test_long_texts_and_turns_are_cut() -> None:
     trainer = trainer_of("grpo")
+    trainer.collect()
     env, said = calculator(1), "x" * (LONGEST_TEXT + 5)
     env.open(0, seed=0)
     start = env.transcripts[0]

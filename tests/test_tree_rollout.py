@@ -16,6 +16,7 @@ from text_play import calculator, fresh_policy, trainer_of
 
 from rewardsmith.agents.configs import compose
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.evidence import diverse, evidence
 from rewardsmith.agents.llm.generator import CachedGenerator, Finished
 from rewardsmith.agents.llm.learner import check_llm
 from rewardsmith.agents.llm.pay import pay
@@ -25,8 +26,6 @@ from rewardsmith.agents.llm.tree_rollout import (
     NODE,
     TreeRollout,
     TreeSettings,
-    diverse,
-    evidence,
 )
 from rewardsmith.agents.tasks import make_task
 from rewardsmith.envs import ConfigError
@@ -187,6 +186,44 @@ def test_a_full_tree(slots: int) -> None:
     (group,) = rollout.play([0])
     assert (len(group), rollout.turns) == (6, 3 + 6 + 6)
     assert len({nodes(episode)[0] for episode in group}) == 2  # of each parent the first child
+
+
+FORCED = POLICY.tokenizer("<answer>").input_ids
+
+
+class Obedient(Talker):
+    """Calls the calculator, and answers only where its turn was begun for it."""
+
+    def run(self, at_least: int = 1) -> list[Finished]:
+        finished = []
+        for slot in sorted(self.started):
+            forced = self.said[slot][-len(FORCED) :] == FORCED
+            text = "7</answer>" if forced else write([ToolCall("calculator", {"expression": "1"})])
+            ids = np.array([*POLICY.tokenizer(text).input_ids, STOP], dtype=np.int64)
+            span = TokenSpan(np.array(self.said[slot]), ids, np.zeros(len(ids)))
+            self.said[slot] += ids.tolist()
+            finished.append(Finished(slot, span, stopped=True))
+        self.started.clear()
+        return finished
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_last_turn_has_to_be_an_answer(turns: int, slots: int) -> None:
+    shape, talker = TreeSettings(roots=3, width=2, children=2), Obedient(slots, 0)
+    rollout = TreeRollout(
+        calculator(slots, turns), talker, CHAT, POLICY.tokenizer.decode, settings=shape
+    )
+    (group,) = rollout.play([0])
+    for episode in group:
+        transcript, (*earlier, last) = episode.steps[-1].info["transcript"], spans(episode)
+        assert len(episode) == turns
+        assert transcript.answer == (None if turns == 1 else "7")  # the first turn is free
+        assert all(span.context.tolist()[-len(FORCED) :] != FORCED for span in earlier)
+        if turns > 1:
+            assert last.context.tolist()[-len(FORCED) :] == FORCED
+            assert POLICY.tokenizer.decode(last.ids[:-1]) == "7</answer>"
+            assert episode.steps[-1].action == "<answer>7</answer>"
 
 
 def test_evidence_is_what_tools_found() -> None:

@@ -23,6 +23,7 @@ from rewardsmith.agents.llm.replay import episode_of
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.train import train
 from rewardsmith.envs.text.calculator import Calculator
+from rewardsmith.envs.text.dialogue import Budget
 from rewardsmith.envs.text.transcript import Transcript
 from rewardsmith.rewards import VectorRewardWrapper
 from rewardsmith.rewards.episode import Group
@@ -128,7 +129,9 @@ def test_equal_steps_are_paid_equally(name: str, mode: AutoresetMode, choices: n
 @given(choices=MENUS)
 def test_the_trainer_of_language_models_pays_the_same(name: str, choices: np.ndarray) -> None:
     played = episodes(play(name, AutoresetMode.SAME_STEP, "menu", by_menu(choices)))
-    batch = pay(design(name), [Group((episode_of(e[-1].transcript),)) for e in played])
+    batch = pay(
+        design(name), [Group((episode_of(e[-1].transcript, Budget(turns=TURNS)),)) for e in played]
+    )
     settled = np.split(batch.rollouts.reward, batch.rollouts.first[1:])
     assert batch.rollouts.scored.all()
     for steps, placed in zip(played, settled, strict=True):

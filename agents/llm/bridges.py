@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from rewardsmith.agents.llm.pay import pay
+from rewardsmith.agents.llm.probes import asked_by
 from rewardsmith.agents.llm.replay import episode_of, replay
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import ConfigError
@@ -31,7 +32,6 @@ from rewardsmith.envs.text.transcript import Message, ToolCall, Transcript
 from rewardsmith.rewards.credit.group_reward import SoftOverlongPenalty
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Episode, Group
-from rewardsmith.rewards.likelihood import likelihood_terms
 from rewardsmith.rewards.verify.verifier import Verified, Verifier
 
 RewardFunction = Callable[..., list[float | None]]
@@ -119,7 +119,7 @@ def trl_reward(
         ]
         if "log_metric" in columns:
             columns["log_metric"]("success", float(np.mean([t.success for t in heard])))
-        return _paid(design, columns[column], [episode_of(t) for t in heard])
+        return _paid(design, columns[column], [episode_of(t, dialogue.budget) for t in heard])
 
     reward.__name__ = type(judge).__name__
     return reward
@@ -231,9 +231,9 @@ def _method(tool: Tool) -> Callable[..., str]:
 
 
 def _check_design(design: RewardDesign) -> None:
-    if any(likelihood_terms(design)):
+    if asked_by(design):
         raise ConfigError(
-            "the design reads the policy's probabilities of the right answer, which TRL shows to "
+            "the design reads the policy's probabilities or states, which TRL shows to "
             "no reward function; train it with rewardsmith train"
         )
     if any(isinstance(reward, SoftOverlongPenalty) for reward in design.group):

@@ -8,6 +8,7 @@ import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
 from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.stateful import IntArray
 
 Rows = slice | torch.Tensor
 """Rows of a cache: some that lie next to each other, or an index of any, int64 (k,)."""
@@ -59,13 +60,13 @@ class SlotCache(Cache):  # type: ignore[misc]
         each = (
             torch.arange(rows.start, rows.stop, device=device) if isinstance(rows, slice) else rows
         )
-        self.cells = each[:, None], positions.remainder(self.context + 1)
+        self.cells = each[:, None], positions  # column -1 is the last
         self.rows, self.width = rows, width
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copies the first `length` columns of a row onto another."""
+    def copy(self, sources: IntArray, targets: IntArray, length: int) -> None:
+        """Copies the first `length` columns of some rows onto as many others."""
         for tensor in self._tensors():
-            tensor[target, :, :length] = tensor[source, :, :length]
+            tensor[targets, :, :length] = tensor[sources, :, :length]
 
     def swap(self, a: int, b: int, length: int) -> None:
         """Swaps the first `length` columns of two rows."""
@@ -109,8 +110,8 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
         assert self.keys is not None
         assert self.values is not None
         cache = self.cache
-        self.keys.transpose(1, 2)[cache.cells] = key_states.transpose(1, 2)
-        self.values.transpose(1, 2)[cache.cells] = value_states.transpose(1, 2)
+        for held, new in ((self.keys, key_states), (self.values, value_states)):
+            held.transpose(1, 2).index_put_(cache.cells, new.transpose(1, 2))
         read = (cache.rows, slice(None), slice(cache.width))
         return self.keys[read], self.values[read]
 
@@ -127,14 +128,28 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
         return self.cache.context
 
 
-def causal_mask(positions: torch.Tensor, width: int, dtype: torch.dtype) -> torch.Tensor:
-    """Returns what is added to attention scores, (k, 1, T, width): 0 up to a token's own position.
+class CausalMask:
+    """What is added to attention scores: 0 up to a token's own position, else the least number.
+
+    The rows of all positions are windows of one strip of zeros and least numbers.
+
+    Args:
+        context: Most tokens of a conversation, C.
+        dtype: Number type of the scores.
+        device: Where they are.
 
     Example:
-        >>> causal_mask(torch.tensor([[0, 1]]), 3, torch.float32)[0, 0] == 0
+        >>> mask = CausalMask(8, torch.float32, torch.device("cpu"))
+        >>> mask(torch.tensor([[0, 1]]), 3)[0, 0] == 0
         tensor([[ True, False, False],
                 [ True,  True, False]])
     """
-    hidden = torch.arange(width, device=positions.device) > positions[:, None, :, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
-    return mask.masked_fill_(hidden, torch.finfo(dtype).min)
+
+    def __init__(self, context: int, dtype: torch.dtype, device: torch.device) -> None:
+        self._strip = torch.zeros(2 * context, dtype=dtype, device=device)
+        self._strip[context:] = torch.finfo(dtype).min
+        self._first = context - 1  # where the window of position 0 begins
+
+    def __call__(self, positions: torch.Tensor, width: int) -> torch.Tensor:
+        """Returns the mask (k, 1, T, width) of tokens at positions (k, T), at most C - 1."""
+        return self._strip.unfold(0, width, 1)[self._first - positions][:, None]

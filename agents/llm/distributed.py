@@ -1,51 +1,40 @@
-"""Several processes that train one policy, started by `torchrun` or `accelerate launch`.
+"""One policy trained in several processes, see `rewardsmith.agents.processes`.
 
 Every process draws the same prompts and plays its share of the groups; then all groups are
 handed to all, so that pay, credit and the samplers' memory see the whole batch everywhere and
 stay equal. Each process differentiates the loss of its share of the conversations, weighted as
 in the whole batch, and the gradients are added up: the step is that of one process.
 
-    join()  # before the trainer is made, which then is used as ever
+    torchrun --nproc-per-node 2 -m rewardsmith.agents.cli train env=calculator agent=grpo
 
-On the CPU start them with `torchrun --nproc-per-node`; `accelerate launch --cpu` starts one.
+On CUDA `accelerate launch` does as well; `accelerate launch --cpu` starts one process.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from rewardsmith.agents.processes import from_all, rank, world_size
 from rewardsmith.envs.errors import ConfigError
 
+__all__ = [
+    "add_up",
+    "from_all",
+    "gather",
+    "make_equal",
+    "own_part",
+    "own_rows",
+    "own_seed",
+    "share",
+]
+
 T = TypeVar("T")
-
-
-def join() -> None:
-    """Joins the processes that the launcher started, if it started several.
-
-    On CUDA each process then runs on the device of its local rank.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-
-def rank() -> int:
-    """Returns this process's number, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world_size() -> int:
-    """Returns the number of processes."""
-    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def own_seed(seed: int) -> int:
@@ -72,12 +61,23 @@ def gather(mine: Sequence[T]) -> list[T]:
         >>> gather(share(["a", "b", "c"]))
         ['a', 'b', 'c']
     """
-    if world_size() == 1:
-        return list(mine)
-    parts: list[Any] = [None] * world_size()
-    dist.all_gather_object(parts, mine)
+    parts = from_all(list(mine))
     total = sum(map(len, parts))
     return [parts[i % len(parts)][i // len(parts)] for i in range(total)]
+
+
+def own_part(parts: Sequence[T]) -> T:
+    """Returns what this process gave to `from_all`, when a checkpoint was made.
+
+    Raises:
+        ConfigError: If there were more or fewer processes then.
+    """
+    if len(parts) != world_size():
+        raise ConfigError(
+            f"the checkpoint was written by {len(parts)} processes, and there are {world_size()} "
+            "now; start as many, or train in another folder"
+        )
+    return parts[rank()]
 
 
 def own_rows(count: int) -> Tensor:
@@ -112,3 +112,11 @@ def add_up(parameters: Iterable[Tensor], told: dict[str, float]) -> dict[str, fl
     sums = torch.tensor(list(told.values()), dtype=torch.float64, device=device)
     dist.all_reduce(sums)
     return dict(zip(told, sums.tolist(), strict=True))
+
+
+def make_equal(parameters: Iterable[Tensor]) -> None:
+    """Gives all processes the weights of the first, in place."""
+    if world_size() == 1:
+        return
+    for parameter in parameters:
+        dist.broadcast(parameter.data, src=0)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from rewardsmith.agents.llm.cache import Rows, SlotCache, causal_mask
+from rewardsmith.agents.llm.cache import CausalMask, Rows, SlotCache
 from rewardsmith.agents.llm.fast_llama import LlamaForward
 from rewardsmith.envs.errors import ConfigError
 
@@ -27,6 +27,9 @@ class Forward(Protocol):
         Returns:
             Logits after the last token of every row, float32 (k, V).
         """
+
+    def read_weights(self) -> None:
+        """Takes note of the weights as they are now; to be called when they may have changed."""
 
 
 class HuggingFaceForward:
@@ -51,15 +54,18 @@ class HuggingFaceForward:
                 )
         self.model = model
         self.cache = cache
+        self.mask = CausalMask(cache.context, model.dtype, model.device)
+
+    def read_weights(self) -> None:
+        """Does nothing: the model reads its weights itself."""
 
     def __call__(self, ids: Tensor, positions: Tensor, rows: Rows, width: int) -> Tensor:
         """Returns the logits after the last token of every row; see `Forward`."""
         self.cache.aim(rows, positions, width)
-        positions = positions.clamp(min=0)
         output = self.model(
             input_ids=ids,
-            position_ids=positions,
-            attention_mask=causal_mask(positions, width, self.model.dtype),
+            position_ids=positions.clamp(min=0),
+            attention_mask=self.mask(positions, width),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,

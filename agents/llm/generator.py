@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from rewardsmith.agents.llm.batching import batches
-from rewardsmith.agents.llm.cache import Rows, SlotCache
+from rewardsmith.agents.llm.batching import alike, batches, padded
+from rewardsmith.agents.llm.cache import SlotCache
 from rewardsmith.agents.llm.forward import forward_of
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.sampling import Sampling
@@ -28,13 +30,14 @@ class CachedGenerator(Stateful):
     """Continuous batching in this process: one key-value cache, one row per conversation.
 
     A conversation is encoded once: feeding it encodes the new tokens alone, and nothing the
-    policy wrote is tokenised again. Rows of turns in progress are kept next to each other, so
+    policy wrote is tokenised again. So are the equal prompts of conversations that begin
+    together, as those of a group do. Rows of turns in progress are kept next to each other, so
     a turn that ends frees its share of the work at once, and another may take its place while
     the rest go on. Every slot draws from its own random stream: what it writes does not
     depend on the other slots, but for the rounding of the model's arithmetic.
 
-    The weights are read at every call; close all conversations when they change, since the
-    cache holds what the old weights made of the tokens.
+    Weights that change are seen once all conversations are closed, since the cache holds what
+    the old weights made of the tokens.
 
     Args:
         policy: The language model.
@@ -75,7 +78,7 @@ class CachedGenerator(Stateful):
         self.policy = policy
         self.sampling = sampling or Sampling()
         self.context = _context(policy, context)
-        self._stops = _stop_table(stop_ids, policy.causal_lm.config.vocab_size)
+        self._stops = _stop_table(stop_ids, policy.causal_lm.config.vocab_size).to(policy.device)
         self._cache = SlotCache(policy.causal_lm.config, slots, self.context)
         self._forward = forward_of(policy.causal_lm, self._cache)
         self._streams = Streams(slots)
@@ -116,10 +119,9 @@ class CachedGenerator(Stateful):
     @torch.inference_mode()
     def run(self, at_least: int = 1) -> list[Finished]:
         """Decodes every started turn until this many have ended, or all if they are fewer."""
-        finished = self._start()
+        finished = self._start() if self._fed else []
         while self._running and len(finished) < at_least:
-            slots, rows = self._slot_in_row[: self._running].copy(), slice(0, self._running)
-            finished += self._write(slots, self._last[slots, None], self._length[slots, None], rows)
+            finished += self._go_on()
         return finished
 
     def room(self, slot: int) -> int:
@@ -149,8 +151,8 @@ class CachedGenerator(Stateful):
         self.close(target)
         if source in self._fed:
             self._fed[target] = self._fed[source]
-        self._length[target], self._last[target] = self._length[source], self._last[source]
-        self._cache.copy(self._row(source), self._row(target), int(self._length[source]))
+        self._last[target] = self._last[source]
+        self._share(np.array([source]), np.array([target]))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Puts the random streams back and closes all conversations: they are not saved."""
@@ -162,23 +164,30 @@ class CachedGenerator(Stateful):
     # ---- Machinery -----------------------------------------------------------------
 
     def _start(self) -> list[Finished]:
-        """Encodes what was fed, contexts of similar length together, and draws first tokens."""
-        slots = sorted(self._fed, key=self._row)
-        for row, slot in enumerate(slots, start=self._running):
+        """Encodes what was fed, equal prompts once, and draws first tokens."""
+        if not self._length.any():  # no conversation is open that other weights began
+            self._forward.read_weights()
+        started = sorted(self._fed, key=self._row)
+        for row, slot in enumerate(started, start=self._running):
             self._swap_rows(self._row(slot), row)
-        self._running += len(slots)
-        unread = {slot: self._unread(slot) for slot in slots}
+        self._running += len(started)
+        groups = alike(self._fed, self._length == 0)
+        unread = {slot: self._unread(slot) for slot in started}
         finished: list[Finished] = []
-        for batch in batches(unread):
-            ids = np.zeros((len(batch), max(len(unread[slot]) for slot in batch)), np.int64)
-            positions = np.full_like(ids, -1)
-            for i, slot in enumerate(batch):
-                size = len(unread[slot])
-                ids[i, -size:] = unread[slot]
-                positions[i, -size:] = self._length[slot] + np.arange(size)
-            rows = torch.tensor([self._row(slot) for slot in batch], device=self.policy.device)
-            finished += self._write(np.array(batch), ids, positions, rows)
+        for batch in batches({first: unread[first] for first in groups}):
+            logits = self._encode(batch, [unread[first] for first in batch])
+            place = np.repeat(np.arange(len(batch)), [len(groups[first]) for first in batch])
+            slots = np.concatenate([groups[first] for first in batch])
+            self._share(np.array(batch)[place], slots)
+            finished += self._record(slots, [self._draw(logits[self._tensor(place)], slots)])
         return finished
+
+    def _share(self, sources: IntArray, targets: IntArray) -> None:
+        """Copies what the cache holds of some slots to others."""
+        sources, targets = (slots[sources != targets] for slots in (sources, targets))
+        self._length[targets] = self._length[sources]
+        longest = int(self._length[targets].max(initial=0))
+        self._cache.copy(self._row_of[sources], self._row_of[targets], longest)
 
     def _unread(self, slot: int) -> IntArray:
         """Begins a slot's turn; returns the tokens that are not in the cache yet."""
@@ -186,29 +195,44 @@ class CachedGenerator(Stateful):
         self._contexts[slot] = context = self._fed.pop(slot)
         return context if self._last[slot] < 0 else np.r_[self._last[slot], context]
 
-    def _write(
-        self, slots: IntArray, ids: IntArray, positions: IntArray, rows: Rows
-    ) -> list[Finished]:
-        """Encodes tokens (k, T) of the slots (k,) and draws the next token of each."""
-        device = self.policy.device
-        logits = self._forward(
-            torch.from_numpy(ids).to(device),
-            torch.from_numpy(positions).to(device),
-            rows,
-            int(positions.max()) + 1,
-        )
-        uniform = torch.from_numpy(self._streams.uniform(slots)).to(device)
-        drawn = [part for part in self.sampling.draw(logits, uniform) if part is not None]
-        tokens, logprobs, *entropies = torch.stack([part.double() for part in drawn]).cpu().numpy()
-        column = self._count[slots]
-        self._last[slots] = self._ids[slots, column] = tokens
-        self._logprobs[slots, column] = logprobs
+    def _encode(self, slots: list[int], unread: list[IntArray]) -> Tensor:
+        """Encodes the unread tokens of some slots in one pass; returns their logits (k, V)."""
+        ids, positions = padded(unread, self._length[slots])
+        self._length[slots] = positions[:, -1] + 1
+        rows, width = self._tensor(self._row_of[slots]), int(positions.max()) + 1
+        return self._forward(self._tensor(ids), self._tensor(positions), rows, width)
+
+    def _go_on(self) -> list[Finished]:
+        """Decodes all running turns, token by token, until one of them ends."""
+        slots, rows = self._slot_in_row[: self._running].copy(), slice(0, self._running)
+        ids, positions = self._tensor(self._last[slots]), self._tensor(self._length[slots, None])
+        longest, most = int(self._length[slots].max()), int(self._count[slots].max())
+        drawn: list[tuple[Tensor, ...]] = []
+        for step in range(min(self._ids.shape[1] - most, self.context - 1 - longest)):
+            logits = self._forward(ids[:, None], positions + step, rows, longest + step + 1)
+            drawn.append(self._draw(logits, slots))
+            ids = drawn[-1][0]
+            if self._stops[ids].any():
+                break
+        self._length[slots] += len(drawn)
+        return self._record(slots, drawn)
+
+    def _draw(self, logits: Tensor, slots: IntArray) -> tuple[Tensor, ...]:
+        """Draws a token for every slot; returns it, its log-probability, the entropy if wanted."""
+        drawn = self.sampling.draw(logits, self._tensor(self._streams.uniform(slots)))
+        return tuple(part for part in drawn if part is not None)
+
+    def _record(self, slots: IntArray, drawn: list[tuple[Tensor, ...]]) -> list[Finished]:
+        """Notes what was drawn, step by step; returns the turns that ended with the last step."""
+        steps = [torch.stack(part, 1).cpu().numpy() for part in zip(*drawn, strict=True)]
+        cells = slots[:, None], self._count[slots, None] + np.arange(len(drawn))
+        self._ids[cells], self._logprobs[cells] = steps[:2]
         if self._entropies is not None:
-            self._entropies[slots, column] = entropies[0]
-        self._count[slots] = column + 1
-        self._length[slots] = length = positions[:, -1] + 1
-        stopped = self._stops[self._last[slots]]
-        cut = (column + 1 == self._ids.shape[1]) | (length + 1 >= self.context)
+            self._entropies[cells] = steps[2]
+        self._last[slots] = steps[0][:, -1]
+        self._count[slots] += len(drawn)
+        stopped = self._stops[drawn[-1][0]].cpu().numpy()
+        cut = (self._count[slots] == self._ids.shape[1]) | (self._length[slots] + 1 >= self.context)
         ended = np.flatnonzero(stopped | cut)[::-1]  # last row first, so that few rows move
         turns = zip(slots[ended].tolist(), stopped[ended].tolist(), strict=True)
         return [self._finish(slot, stop) for slot, stop in turns]
@@ -228,6 +252,9 @@ class CachedGenerator(Stateful):
     def _retire(self, slot: int) -> None:
         self._running -= 1
         self._swap_rows(self._row(slot), self._running)
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.policy.device)
 
     def _swap_rows(self, a: int, b: int) -> None:
         if a == b:
@@ -263,8 +290,8 @@ def _context(policy: Policy, context: int | None) -> int:
     return context
 
 
-def _stop_table(stop_ids: Iterable[int], vocabulary: int) -> np.ndarray:
-    table = np.zeros(vocabulary, np.bool_)
+def _stop_table(stop_ids: Iterable[int], vocabulary: int) -> Tensor:
+    table = torch.zeros(vocabulary, dtype=torch.bool)
     for stop in stop_ids:
         if not 0 <= stop < vocabulary:
             raise ConfigError(f"stop id {stop} is outside the model's vocabulary of {vocabulary}")

@@ -11,14 +11,13 @@ import numpy as np
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import GOLD_LOGPROB, probed
+from rewardsmith.agents.llm.probes import asked_by, probed
 from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.warm_up import scripted
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Episode, Group
-from rewardsmith.rewards.likelihood import likelihood_terms
 
 _GREEDY = 0.0
 
@@ -76,10 +75,8 @@ class Judge:
         self, episodes: Sequence[Episode]
     ) -> tuple[list[Episode], list[dict[str, float]]]:
         """Returns episodes, with the probabilities that the design reads, and their records."""
-        asked = [GOLD_LOGPROB] if any(likelihood_terms(self.design)) else []
-        groups, _ = probed(
-            self.policy, self.chat, [Group(tuple(episodes))], asked, self.settings.micro_batch
-        )
+        asked, piece = asked_by(self.design), self.settings.micro_batch
+        groups, _ = probed(self.policy, self.chat, [Group(tuple(episodes))], asked, piece)
         design: RewardDesign = copy.deepcopy(self.design)
         return list(groups[0]), [self._record(design, episode) for episode in groups[0]]
 

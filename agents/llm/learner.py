@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from rewardsmith.agents.evaluation import EVALUATION_SEED, FINAL_SEED
 from rewardsmith.agents.files import read_sealed, write_json, write_sealed
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.distributed import make_equal
 from rewardsmith.agents.llm.judge import Judge
 from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
 from rewardsmith.agents.llm.loading import tokenizer_of
@@ -24,6 +25,7 @@ from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.agents.llm.warm_start import warm_start
 from rewardsmith.agents.llm.warm_up import WarmUp
+from rewardsmith.agents.processes import first, from_all
 from rewardsmith.agents.progress import Interrupted, Progress, StopRequest
 from rewardsmith.agents.recorder import means
 from rewardsmith.agents.run_folder import RunFolder
@@ -85,7 +87,8 @@ def train_llm(
     """Trains by at least `total_steps` rollouts; returns the final evaluation.
 
     A rollout is one episode. Evaluations play tasks of the test split, where the task has one,
-    by the likeliest tokens. Resumes from the folder's checkpoint, random states included.
+    by the likeliest tokens. Resumes from the folder's checkpoint, random states included. Of
+    several processes the first evaluates and writes; if one is asked to stop, all do.
     """
     torch.set_num_threads(1)
     rollouts, evaluation = int(config["total_steps"]), config["evaluation"]
@@ -93,25 +96,22 @@ def train_llm(
     judge = _judge(config, trainer.policy, trainer.design, evaluation["deterministic"])
     every = max(1, rollouts // evaluation["points"])
     while True:
-        due = len(ledger.rows) * every
-        if trainer.episodes >= min(due, rollouts):
-            shown = judge.play(evaluation["episodes"], EVALUATION_SEED)[1]
-            ledger.add(min(due, rollouts), means(shown))
-            _milestone(folder, tracker, trainer, ledger)
+        due = min(len(ledger.rows) * every, rollouts)
+        if trainer.episodes >= due:
+            shown = first(lambda: judge.play(evaluation["episodes"], EVALUATION_SEED)[1])
+            ledger.add(due, means(shown))
+            tracker.log(trainer.episodes, _tracked(ledger.rows[-1]))
+            _save(folder, trainer, ledger, "running", rollouts)
             progress(trainer.episodes, ledger.rows[-1])
-            folder.write_status("running", trainer.episodes, rollouts)
             if trainer.episodes >= rollouts:
                 break
-            if stop.is_asked():
-                folder.write_status("interrupted", trainer.episodes, rollouts)
-                raise Interrupted.at(trainer.episodes)
+        if any(from_all(stop.is_asked())):
+            _save(folder, trainer, ledger, "interrupted", rollouts)
+            raise Interrupted.at(trainer.episodes)
         ledger.told.append(trainer.step())
-    disable_progress_bar()  # of writing files that are written in an instant
-    trainer.policy.model.save_pretrained(folder.language_model)
-    trainer.policy.tokenizer.save_pretrained(folder.language_model)
-    episodes, records = judge.play(evaluation["final_episodes"], FINAL_SEED)
-    write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
-    return _result(judge, records, evaluation["final_episodes"])
+    if trainer.last is None:
+        trainer.collect()  # a resume that had nothing left to learn; the report shows a batch
+    return first(lambda: _finish(config, folder, trainer, judge))
 
 
 def judge_llm(
@@ -144,10 +144,11 @@ def _start_or_resume(
     design = build_design(config["reward"])
     design.bind(env.card)
     policy = _load_policy(config)
-    data = read_sealed(folder.checkpoint)
+    data = first(lambda: read_sealed(folder.checkpoint))
     training: Settings = settings["training"]
     if data is None:
-        warm_start(config, settings["warm_up"], policy, env, training, progress)
+        first(lambda: warm_start(config, settings["warm_up"], policy, env, training, progress))
+        make_equal(policy.model.parameters())
     trainer = Trainer(policy, env, design, training, seed, int(config["total_steps"]))
     if data is None:
         return trainer, Ledger()
@@ -156,13 +157,33 @@ def _start_or_resume(
     return trainer, state["ledger"]
 
 
-def _milestone(folder: RunFolder, tracker: Tracker, trainer: Trainer, ledger: Ledger) -> None:
-    folder.write_metrics(ledger.rows)
-    row = ledger.rows[-1]
-    told = {k if k.startswith(TRAIN) else f"evaluation/{k}": v for k, v in row.items()}
-    tracker.log(trainer.episodes, told)
-    state = {"trainer": trainer.state_dict(), "ledger": ledger}
-    write_sealed(folder.checkpoint, pickle.dumps(state))
+def _tracked(row: Mapping[str, float]) -> dict[str, float]:
+    return {k if k.startswith(TRAIN) else f"evaluation/{k}": v for k, v in row.items()}
+
+
+def _save(folder: RunFolder, trainer: Trainer, ledger: Ledger, state: str, rollouts: int) -> None:
+    """Writes what resuming needs, and how far the run is."""
+    data = pickle.dumps({"trainer": trainer.state_dict(), "ledger": ledger})
+
+    def write() -> None:
+        folder.write_metrics(ledger.rows)
+        write_sealed(folder.checkpoint, data)
+        folder.write_status(state, trainer.episodes, rollouts)
+
+    first(write)
+
+
+def _finish(
+    config: Mapping[str, Any], folder: RunFolder, trainer: Trainer, judge: Judge
+) -> dict[str, Any]:
+    """Keeps the model and sample transcripts; returns the final evaluation."""
+    disable_progress_bar()  # of writing files that are written in an instant
+    trainer.policy.model.save_pretrained(folder.language_model)
+    trainer.policy.tokenizer.save_pretrained(folder.language_model)
+    count = config["evaluation"]["final_episodes"]
+    episodes, records = judge.play(count, FINAL_SEED)
+    write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
+    return _result(judge, records, count)
 
 
 def _result(judge: Judge, records: list[dict[str, float]], episodes: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -214,13 +215,14 @@ class Policy:
 def _token_scores(
     head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float, want_entropy: bool
 ) -> tuple[Tensor, ...]:
-    logits = head(hidden).float() / temperature
-    total = logits.logsumexp(-1)
-    logprobs = logits.gather(-1, targets[:, None])[:, 0] - total
+    logits = head(hidden).float()
+    if temperature != 1:
+        logits = logits / temperature
     if not want_entropy:
-        return (logprobs,)
-    probabilities = (logits - total[:, None]).exp()
-    return logprobs, total - (probabilities * logits).sum(-1)
+        return (-functional.cross_entropy(logits, targets, reduction="none"),)
+    logprobs = logits.log_softmax(-1)
+    entropies = -(logprobs.exp() * logprobs).sum(-1)
+    return logprobs.gather(-1, targets[:, None])[:, 0], entropies
 
 
 def _switch_dropout_off(model: nn.Module) -> None:

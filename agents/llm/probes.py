@@ -19,10 +19,12 @@ from torch import Tensor
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.rollout import spans
+from rewardsmith.agents.llm.states import with_states
 from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.envs.text.message import ANSWER
+from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Episode, Group, TokenSpan
-from rewardsmith.rewards.likelihood import GOLD_LOGPROBS
+from rewardsmith.rewards.likelihood import GOLD_LOGPROBS, likelihood_terms, policy_facts
 
 T = TypeVar("T")
 
@@ -173,6 +175,12 @@ def gold_answer(episode: Episode) -> str:
     return str(episode.steps[-1].info["transcript"].task.answer)
 
 
+def asked_by(design: RewardDesign) -> list[str]:
+    """Returns what a design reads off the policy, by the names that `probed` knows."""
+    gold = [GOLD_LOGPROB] if any(likelihood_terms(design)) else []
+    return [*gold, *sorted(policy_facts(design))]
+
+
 def probed(
     policy: Policy,
     chat: Chat,
@@ -188,7 +196,8 @@ def probed(
                       2602.03979); NaN at the steps before
 
     with l the log-probabilities of the gold answer's tokens under the policy at temperature 1.
-    An empty answer is certain: its belief is 1. Other names are left to others.
+    An empty answer is certain: its belief is 1. "hidden" and "attention" are facts of the steps,
+    see `rewardsmith.agents.llm.states`. Other names are left to others.
 
     Args:
         policy: Whose probabilities.
@@ -201,7 +210,8 @@ def probed(
         The groups, the episodes' last steps with the fact `gold_logprobs` where "gold_logprob"
         was asked for; and the signals by name, per group and episode (T,).
     """
-    wanted = {BELIEF, GOLD_LOGPROB} & set(names)
+    names = set(names)
+    groups, wanted = with_states(policy, groups, names, micro_batch), {BELIEF, GOLD_LOGPROB} & names
     if not wanted:
         return list(groups), {}
     points = ProbePoints(chat, policy.context)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewardsmith.envs.text.batch import turn_facts
-from rewardsmith.envs.text.dialogue import Dialogue
+from rewardsmith.envs.text.dialogue import Budget, Dialogue
 from rewardsmith.envs.text.message import CALL, THINK, parse
 from rewardsmith.envs.text.transcript import Transcript
 from rewardsmith.rewards.episode import Episode, Step
@@ -55,15 +55,22 @@ def message_text(message: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def episode_of(transcript: Transcript) -> Episode:
-    """Returns the episode in which a transcript was spoken; it holds no tokens."""
+def episode_of(transcript: Transcript, budget: Budget | None = None) -> Episode:
+    """Returns the episode in which a transcript was spoken; it holds no tokens.
+
+    Args:
+        transcript: What was said.
+        budget: What the conversation might use. The last turn of it ends the task, as in
+            `TextEnv`; without one only an answer does, and all else was cut off.
+    """
     turns = transcript.turns
+    over = transcript.over or (budget is not None and len(turns) >= budget.turns)
     so_far = [Transcript(transcript.task, turns[:t]) for t in range(len(turns) + 1)]
     steps = tuple(
         Step(before.observation, turn.message.text, turn.reward, turn_facts(after))
         for before, turn, after in zip(so_far, turns, so_far[1:], strict=False)
     )
-    return Episode(steps, transcript.observation, transcript.over, turn_facts(so_far[0]))
+    return Episode(steps, transcript.observation, over, turn_facts(so_far[0]))
 
 
 def _calls(message: Mapping[str, Any]) -> Sequence[Any]:

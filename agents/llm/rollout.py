@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from gymnasium.vector import AutoresetMode
@@ -57,6 +58,7 @@ class Rollout:
         if env.autoreset_mode is not AutoresetMode.DISABLED:
             raise ConfigError("a rollout resets rows itself; make env with autoreset_mode=Disabled")
         self._env, self._generator, self._chat = env, generator, chat
+        self._opening = lru_cache(env.num_envs)(chat.opening)  # a group's episodes begin alike
         self._decode, self._system = decode, system
         self._open: dict[int, _Open] = {}
 
@@ -85,7 +87,7 @@ class Rollout:
     def _start(self, row: int, index: int, seed: int) -> None:
         message = self._env.open(row, seed)
         self._open[row] = _Open(index, message, self._env.facts(row))
-        self._generator.feed(row, self._chat.opening(self._system, message))
+        self._generator.feed(row, self._opening(self._system, message))
 
     def _say(self, turn: Finished) -> None:
         self._open[turn.slot].turn = turn

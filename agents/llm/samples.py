@@ -61,8 +61,7 @@ def samples(
     Args:
         episodes: Finished episodes, as `Judge.play` returns them.
         records: What each earned.
-        trainer: Whose design paid them. The lens is over its last batch; after a resume that
-            had nothing left to learn it plays another one.
+        trainer: Whose design paid them; it has played a batch, which the lens is over.
 
     Returns:
         "transcripts": some episodes, right and wrong ones, with what each turn was paid.
@@ -73,8 +72,7 @@ def samples(
     half = SHOWN // 2
     chosen = sorted(right[: max(half, SHOWN - len(wrong))] + wrong[: max(half, SHOWN - len(right))])
     groups, paid = trainer.last_groups, trainer.last
-    if paid is None:
-        groups, paid, _ = trainer.collect()
+    assert paid is not None
     design = copy.deepcopy(trainer.design)
     return {
         "transcripts": [

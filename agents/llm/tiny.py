@@ -80,7 +80,7 @@ def tiny_model(
     hidden: int = 64,
     layers: int = 2,
     heads: int = 4,
-    key_value_heads: int = 1,
+    key_value_heads: int | None = None,
     context: int = 1024,
     seed: int = 0,
 ) -> LlamaForCausalLM:
@@ -92,7 +92,8 @@ def tiny_model(
         layers: Number of decoder layers.
         heads: Attention heads; must divide `hidden` into heads of even width.
         key_value_heads: Heads that keys and values have, shared by the attention heads; must
-            divide them. Few keep the cache small, which is what decoding spends its time on.
+            divide them. By default as many; with one the cache is small, but numbers are
+            copied badly.
         context: Most tokens a conversation may have.
         seed: Seed of the weights; torch's own random state is left as it is.
 
@@ -104,6 +105,7 @@ def tiny_model(
             f"hidden={hidden} does not split into {heads} heads of even width; make it a "
             f"multiple of {2 * heads}"
         )
+    key_value_heads = key_value_heads or heads
     if heads % key_value_heads:
         raise ConfigError(f"key_value_heads={key_value_heads} must divide heads={heads}")
     config = LlamaConfig(

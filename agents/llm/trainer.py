@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from rewardsmith.agents.llm.likelihood_objective import (
 from rewardsmith.agents.llm.objectives import token_weights
 from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Signals, probed
+from rewardsmith.agents.llm.probes import Signals, asked_by, probed
 from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.shared_prompts import SharedPrompts
@@ -35,7 +36,6 @@ from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Group
-from rewardsmith.rewards.likelihood import likelihood_terms
 
 _LEAST_RATE, _RISE = 0.1, 20
 
@@ -99,7 +99,7 @@ class Trainer:
         self._likelihood = LikelihoodObjective.of(
             design, settings.advantage, settings.reward_gradient, settings.micro_batch
         )
-        self._fact_names = [GOLD_LOGPROB] if any(likelihood_terms(design)) else []
+        self._fact_names = asked_by(design)
         self._answers: GoldAnswers | None = None
 
     def step(self) -> dict[str, float]:
@@ -121,7 +121,6 @@ class Trainer:
             self._answers = self._likelihood.on(self.policy, self.chat, episodes, weights)
         told |= self._update(batch, old, batch.lay_out(advantages), share)
         self.updates += 1
-        self.last, self.last_groups = paid, groups
         told["tokens_per_s"] = rollouts.n_tokens / (time.monotonic() - started)
         return told | {f"term/{name}": float(v.mean()) for name, v in paid.parts.items()}
 
@@ -143,10 +142,11 @@ class Trainer:
         groups = kept or played[: settings.prompts_per_batch]
         groups, signals = self._probed(groups, [*self._fact_names, *settings.advantage.needs])
         paid = pay(self.design, groups, signals)
+        self.last, self.last_groups = paid, groups
         return groups, paid, _batch_metrics(played, paid)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that the next step depends on, as bytes and plain data."""
+        """Returns all that the next step depends on; of several processes all have to call it."""
         torch_state = io.BytesIO()
         weights = {n: p.detach() for n, p in self.policy.model.named_parameters()}
         reference = self._reference.model.state_dict() if self._reference is not None else {}
@@ -158,20 +158,20 @@ class Trainer:
         torch.save(saved, torch_state)
         return {
             "torch": torch_state.getvalue(),
-            "generator": self.generator.state_dict(),
+            "generators": distributed.from_all(self.generator.state_dict()),
             "prompts": self.prompts.state_dict(),
             "design": self.design.state_dict(),
             "counts": (self.episodes, self.updates),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Puts back what `state_dict` returned."""
+        """Puts back what `state_dict` returned, in as many processes."""
         saved = torch.load(io.BytesIO(state["torch"]), weights_only=True)
         self.policy.model.load_state_dict(saved["weights"], strict=False)
         self.optimiser.load_state_dict(saved["optimiser"])
         if self._reference is not None:
             self._reference.model.load_state_dict(saved["reference"])
-        self.generator.load_state_dict(state["generator"])
+        self.generator.load_state_dict(distributed.own_part(state["generators"]))
         self.prompts.load_state_dict(state["prompts"])
         self.design.load_state_dict(state["design"])
         self.episodes, self.updates = state["counts"]
@@ -202,7 +202,7 @@ class Trainer:
         sizes = settings.epochs * settings.minibatches
         for _ in range(settings.epochs):
             order = torch.from_numpy(self.prompts.random.permutation(len(batch)))
-            for rows in order.tensor_split(settings.minibatches):
+            for rows in (drawn.sort().values for drawn in order.tensor_split(settings.minibatches)):
                 weights = token_weights(batch.written[rows], settings.aggregation, longest)
                 weights = weights * share[rows]
                 told = self._optimise(batch, rows, old[rows], advantages[rows], weights)
@@ -223,11 +223,6 @@ class Trainer:
             width = piece.written.shape[1]
             laid = (x[part, :width].to(self.policy.device) for x in (old, advantages, weights))
             loss = self._loss(piece, *laid)
-            if not torch.isfinite(loss.value):
-                raise TrainingError(
-                    f"the loss is {loss.value.item()} at update {self.updates + 1}; the weights of "
-                    "the last checkpoint stay. Lower agent.settings.training.learning_rate"
-                )
             loss.value.backward()
             told["loss"] += float(loss.value.detach())
             for name, value in loss.metrics.items():
@@ -235,6 +230,11 @@ class Trainer:
         if self._answers is not None:
             told |= self._answers.backward(rows[own].tolist(), len(own) / len(rows))
         told = distributed.add_up(self._parameters, told)
+        if not math.isfinite(told["loss"]):
+            raise TrainingError(
+                f"the loss is {told['loss']} at update {self.updates + 1}; the weights of the last "
+                "checkpoint stay. Lower agent.settings.training.learning_rate"
+            )
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * self._rate()

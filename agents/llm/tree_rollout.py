@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.evidence import diverse, evidence
 from rewardsmith.agents.llm.generator import Finished, Generator
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import IntArray
 from rewardsmith.envs.text.batch import TextEnv
+from rewardsmith.envs.text.message import ANSWER
 from rewardsmith.envs.text.transcript import Transcript
 from rewardsmith.rewards.episode import Episode, Group, Step
+
+_FORCED = f"<{ANSWER}>"
+"""How the last turn begins."""
 
 NODE = "node"
 """The fact of a step that is equal where episodes of a group share the step."""
@@ -61,9 +66,10 @@ class _Node:
         transcript: What was said.
         steps: The turns on the way from the root.
         ids: All tokens up to the end of the last turn.
-        context: Tokens between that turn and the next.
+        context: Tokens between that turn and the next, the `opening` of the next among them.
         rank: Its place among its siblings.
         slot: The generator's slot that holds `ids`; None if they are to be read again.
+        opening: What the next turn begins with, whatever the policy would say.
     """
 
     tree: _Tree
@@ -73,6 +79,7 @@ class _Node:
     context: IntArray
     rank: int = 0
     slot: int | None = None
+    opening: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -90,8 +97,10 @@ class TreeRollout:
     All prompts grow together, depth by depth. A conversation is copied in the generator's
     cache (`fork`) and in the environment (a transcript is its own snapshot). With more
     conversations than slots they take turns: one that has to leave its slot is read again
-    later, token for token. Unfinished conversations that are not kept leave the tree; a leaf
-    is an answer, or a conversation whose turns or context are used up.
+    later, token for token. Unfinished conversations that are not kept leave the tree. One that
+    goes on to the last turn of its budget has to answer there: the turn begins with `<answer>`,
+    which the policy reads, and gets no credit for. So a leaf is an answer, unless
+    its message or its context was too long for one.
 
     Source: TreePS-RAG, arXiv 2601.06922.
 
@@ -164,7 +173,11 @@ class TreeRollout:
         ended = {turn.slot: turn for turn in self._generator.run(len(wave))}
         for slot, (node, _) in zip(slots, wave, strict=True):
             self._env.place(slot, node.transcript)
-        self._env.send(slots, [self._text(ended[slot]) for slot in slots])
+        said = [
+            node.opening + self._text(ended[slot])
+            for slot, (node, _) in zip(slots, wave, strict=True)
+        ]
+        self._env.send(slots, said)
         self._env.recv(len(slots))
         for slot, (node, rank) in zip(slots, wave, strict=True):
             self._add(node, rank, ended[slot])
@@ -210,10 +223,11 @@ class TreeRollout:
         seen = parent.transcript.observation
         steps = (*parent.steps, Step(seen, last.message.text, last.reward, facts, span))
         if not env.done[slot]:
-            context = self._chat.continuation(last.reply, stopped=turn.stopped)
+            opening = _FORCED if len(steps) == env.dialogue.budget.turns - 1 else ""
+            context = self._context(last.reply, turn.stopped, opening)
             if len(context) <= self._generator.room(slot):
                 ids = np.concatenate([parent.ids, span.context, span.ids])
-                node = _Node(tree, transcript, steps, ids, context, rank, slot)
+                node = _Node(tree, transcript, steps, ids, context, rank, slot, opening)
                 self._holder[slot] = node
                 tree.frontier.append(node)
                 return
@@ -221,44 +235,10 @@ class TreeRollout:
         over = bool(env.done[slot])  # if not, the context is full
         tree.leaves.append(Episode(steps, transcript.observation, over, tree.initial_info))
 
+    def _context(self, reply: str, stopped: bool, opening: str) -> IntArray:
+        begun = self._chat.tokenizer(opening, add_special_tokens=False).input_ids
+        context = self._chat.continuation(reply, stopped=stopped)
+        return np.concatenate([context, np.asarray(begun, dtype=np.int64)])
+
     def _text(self, turn: Finished) -> str:
         return self._decode((turn.span.ids[:-1] if turn.stopped else turn.span.ids).tolist())
-
-
-def evidence(transcript: Transcript) -> frozenset[str]:
-    """Returns the words of all that the tools have found so far; an error is no evidence."""
-    found = (result.text for result in transcript.results if result.ok)
-    return frozenset(word for text in found for word in text.lower().split())
-
-
-def diverse(found: Sequence[frozenset[str]], most: int, similarity: float) -> list[int]:
-    """Returns the places of sets that cover what was found: the first, then always the farthest.
-
-    The next is the set whose largest Jaccard similarity |A & B| / |A | B| with those chosen is
-    smallest; sets that reach `similarity` are near-duplicates and are never chosen.
-
-    Args:
-        found: The sets, at least one.
-        most: Sets to choose, at most.
-        similarity: Above 1 none counts as a near-duplicate.
-
-    Example:
-        >>> sets = [frozenset(words) for words in ("ab", "abc", "ab", "d")]
-        >>> diverse(sets, most=4, similarity=0.9), diverse(sets, most=2, similarity=2.0)
-        ([0, 3, 1], [0, 3])
-    """
-    chosen: list[int] = []
-    nearest = np.zeros(len(found))
-    while len(chosen) < most:
-        place = int(np.argmin(nearest))
-        if chosen and nearest[place] >= similarity:
-            break
-        chosen.append(place)
-        nearest = np.maximum(nearest, [_jaccard(found[place], other) for other in found])
-        nearest[chosen] = np.inf
-    return chosen
-
-
-def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    union = len(a | b)
-    return len(a & b) / union if union else 1.0

@@ -26,8 +26,12 @@ from rewardsmith.agents.llm.warm_up import WarmUp
 from rewardsmith.agents.progress import Progress
 from rewardsmith.envs.text.batch import TextEnv
 
-PROBED = 64
-"""Tasks that tell whether a warm-up may stop."""
+PROBED, PROBED_CLOSE = 64, 128
+"""Tasks that tell whether a warm-up is close to its end, and whether it may stop."""
+
+_CLOSE = 0.25
+"""Share of `WarmUp.until`. A policy learns to copy within a few steps: from here on it is looked
+at closely, else it would stop well above `until`."""
 
 
 def warm_start(
@@ -63,20 +67,27 @@ def _fit(
     warm_up: WarmUp, policy: Policy, env: TextEnv, settings: Settings, seed: int, progress: Progress
 ) -> None:
     system = env.dialogue.instructions if settings.system else None
+    close = False
     for step, loss in warm_up.fit(policy, env, system, seed):
         if step % 10 == 0:
             progress(0, {"warm_up": step / warm_up.steps, "loss": loss})
-        if warm_up.is_due(step) and _solved(policy, env, settings, system) >= warm_up.until:
-            return
+        if warm_up.is_due(step, close):
+            tasks = PROBED_CLOSE if close else PROBED
+            solved = _solved(policy, env, settings, system, tasks)
+            if close and solved >= warm_up.until:
+                return
+            close = close or solved >= _CLOSE * warm_up.until
 
 
-def _solved(policy: Policy, env: TextEnv, settings: Settings, system: str | None) -> float:
+def _solved(
+    policy: Policy, env: TextEnv, settings: Settings, system: str | None, tasks: int
+) -> float:
     """Returns the share of fresh tasks that the policy's likeliest tokens solve."""
     chat = Chat(policy.tokenizer)
     greedy = replace(settings.sampling, temperature=0.0)
     generator = CachedGenerator(policy, chat.stop_ids, slots=env.num_envs, sampling=greedy)
     rollout = Rollout(env, generator, chat, policy.tokenizer.decode, system)
-    episodes = rollout.play(range(EVALUATION_SEED, EVALUATION_SEED + PROBED))
+    episodes = rollout.play(range(EVALUATION_SEED, EVALUATION_SEED + tasks))
     return float(np.mean([episode.success for episode in episodes]))
 
 
@@ -85,5 +96,6 @@ def _file(config: Mapping[str, Any], settings: Settings) -> Path:
     told = [config["agent"]["settings"][part] for part in ("model", "warm_up")]
     told += [config["env"]["id"], config["env"].get("options"), config["seed"]]
     told += [settings.system, settings.sampling.max_new_tokens, torch.__version__]
+    told += [PROBED, PROBED_CLOSE, _CLOSE]
     cache = Path(os.environ.get("REWARDSMITH_CACHE", Path.home() / ".cache" / "rewardsmith"))
     return cache / "warm_up" / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]

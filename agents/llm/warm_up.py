@@ -17,8 +17,8 @@ from rewardsmith.envs.text.batch import TextEnv, turn_facts
 from rewardsmith.envs.text.message import parse
 from rewardsmith.rewards.episode import Episode, Step, TokenSpan
 
-CHECK_EVERY = 10
-"""Steps between looks at how many tasks are solved."""
+CHECK_EVERY, CHECK_EVERY_CLOSE = 10, 2
+"""Steps between looks at how many tasks are solved, far from the end and close to it."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class WarmUp:
         if not 0.0 < self.until <= 1.0:
             raise ConfigError(f"warm_up.until must be in (0, 1], got {self.until}")
 
-    def is_due(self, step: int) -> bool:
+    def is_due(self, step: int, close: bool) -> bool:
         """Whether it is time to see if the policy is good enough to stop."""
-        return self.until < 1.0 and step % CHECK_EVERY == 0
+        every = CHECK_EVERY_CLOSE if close else CHECK_EVERY
+        return self.until < 1.0 and step % every == 0
 
     def fit(
         self, policy: Policy, env: TextEnv, system: str | None, seed: int

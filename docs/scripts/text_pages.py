@@ -37,7 +37,10 @@ def pay_of_scripts(env_name: str, env: TextEnv, designs: Sequence[str]) -> str:
     groups = []
     for seed in PAID_SEEDS:
         start = dialogue.begin(seed)
-        played = [episode_of(dialogue.play(start, dialogue.script(name))) for name in SCRIPTS]
+        played = [
+            episode_of(dialogue.play(start, dialogue.script(name)), dialogue.budget)
+            for name in SCRIPTS
+        ]
         groups.append(Group(tuple(played), start.task.id))
     success = np.array([[episode.success for episode in group] for group in groups]).mean(axis=0)
     rows = [

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.jail import census
+from rewardsmith.llm_reward_design.jail import folders
 from rewardsmith.llm_reward_design.jail.answer import LONGEST
 from rewardsmith.llm_reward_design.jail.limits import Ended, Limits
 from rewardsmith.llm_reward_design.jail.places import environment, temporary
@@ -162,7 +162,7 @@ class Child:
         os.close(self._answer)
         os.close(self._status)
         with contextlib.suppress(OSError):
-            census.empty(self._temporary)
+            folders.empty(self._temporary)
         self._heard.wall_s = time.monotonic() - self._started
         self._ended = verdict(self._heard, self._limits, self.tier)
 

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from rewardsmith.llm_reward_design.jail.places import temporary
+
 _MOUNTS, _HOST, _IPC, _USERS, _PROCESSES, _NETWORK = (
     0x00020000,
     0x04000000,
@@ -58,8 +60,8 @@ def settle() -> None:
 def hide_all_but(places: Iterable[Path], folder: Path) -> None:
     """Leaves a tree of files with nothing in it but `places`, `folder` and /proc.
 
-    What is elsewhere cannot even be asked for its size. The tree is built beneath the folder's
-    last part, `tmp`, which is bound itself before it is covered.
+    What is elsewhere cannot even be asked for its size. The tree is built in a file system put
+    over the folder's `tmp`; what that covers is still reached by the descriptor of the folder.
 
     Raises:
         OSError: If the kernel refuses.
@@ -69,7 +71,7 @@ def hide_all_but(places: Iterable[Path], folder: Path) -> None:
         for name in {place, place.resolve()}:
             if name.exists() and (name == Path("/proc") or Path("/proc") not in name.parents):
                 held[name] = os.open(name, os.O_PATH)
-    root = folder / "tmp"
+    root = temporary(folder)
     _mount(b"none", os.fsencode(root), b"tmpfs", _NOSUID | _NODEV)
     for name, descriptor in held.items():
         target = root / name.relative_to("/")

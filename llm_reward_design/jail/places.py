@@ -21,6 +21,7 @@ _KERNEL = (
     "/sys/devices/system/cpu",
     "/dev/urandom",
 )
+_INSTALLED = ("site-packages", "dist-packages")
 NULL = Path("/dev/null")
 
 
@@ -34,6 +35,7 @@ def packages() -> list[Path]:
     paths = sysconfig.get_paths()
     found = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     found += site.getsitepackages()
+    found += [place for place in sys.path if Path(place).name in _INSTALLED]
     found += [os.path.join(prefix, "lib") for prefix in (sys.base_prefix, sys.prefix)]
     for name in _OWN:
         spec = importlib.util.find_spec(f"rewardsmith.{name}")

@@ -53,17 +53,27 @@ def granted(wanted: Tier | None = None) -> Tier:
     return wanted
 
 
-@functools.cache
-def missing(tier: Tier) -> str:
-    """Returns what this machine lacks for a tier, "" if nothing."""
-    if not tier.is_boundary:
-        return ""
+def lacking() -> str:
+    """Returns what this machine's kernel lacks for any boundary, "" if nothing."""
     if sys.platform != "linux":
         return f"{platform.system()} has neither Landlock nor seccomp"
     if not landlock.version():
         return "the kernel offers no Landlock"
     if not seccomp.supported():
         return f"the system calls of {platform.machine()} are not in our table"
+    return ""
+
+
+@functools.cache
+def missing(tier: Tier) -> str:
+    """Returns why a tier is not to be had: what the kernel lacks, or what its self-test found.
+
+    It is "" for a tier that is granted.
+    """
+    if not tier.is_boundary:
+        return ""
+    if lack := lacking():
+        return lack
     with tempfile.TemporaryDirectory() as place, targets(Path(place)) as aims:
         folder = Path(place, "jail")
         with Child(

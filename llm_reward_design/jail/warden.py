@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewardsmith.llm_reward_design.jail import census, namespaces, privileges
+from rewardsmith.llm_reward_design.jail import census, folders, namespaces, privileges
 from rewardsmith.llm_reward_design.jail.limits import Limits
 from rewardsmith.llm_reward_design.jail.places import packages
 from rewardsmith.llm_reward_design.jail.tier import Tier
@@ -100,7 +100,7 @@ def _watch(child: int, awake: int, folder: Path, limits: Limits) -> str:
             said = "stopped"
         if not said and census.threads() > limits.processes:
             said = f"crowded {limits.processes}"
-        if not said and census.size(folder) > limits.file_bytes:
+        if not said and folders.size(folder) > limits.file_bytes:
             said = "flooded"
     census.end_all(child)
     return said

@@ -102,7 +102,7 @@ def answer(record: SearchRecord, final: Final | None) -> str:
     told += f", against {' and '.join(others)}." if others else "."
     if final.normalised is not None and math.isfinite(final.normalised.value):
         value = normalised_text(final)
-        told += f" Human-normalised score {value}: 0 is the sparse reward, 1 the human's."
+        told += f" Human-normalised score {value} (0 is the sparse reward, 1 the human's)."
     return told
 
 
@@ -112,6 +112,8 @@ def normalised_text(final: Final) -> str:
         return "no human reward"
     if math.isnan(final.normalised.value):
         return "undefined: human equals sparse"
+    if math.isinf(final.normalised.low) or math.isinf(final.normalised.high):
+        return f"{final.normalised.value:.2f}, open: human and sparse overlap"
     return estimate_text(final.normalised, "success")
 
 

@@ -1,5 +1,6 @@
 """Likelihood: rewards read off a policy's own probabilities. No torch: the trainer scores."""
 
+from rewardsmith.rewards.likelihood.facts import ATTENTION, HIDDEN, policy_facts
 from rewardsmith.rewards.likelihood.reference import (
     GOLD_LOGPROBS,
     Kind,
@@ -8,4 +9,13 @@ from rewardsmith.rewards.likelihood.reference import (
     likelihood_terms,
 )
 
-__all__ = ["GOLD_LOGPROBS", "Kind", "ReferenceLikelihood", "likelihood", "likelihood_terms"]
+__all__ = [
+    "ATTENTION",
+    "GOLD_LOGPROBS",
+    "HIDDEN",
+    "Kind",
+    "ReferenceLikelihood",
+    "likelihood",
+    "likelihood_terms",
+    "policy_facts",
+]
