@@ -191,6 +191,7 @@ def test_a_child_inherits_what_it_is_given_and_can_be_ended(tmp_path: Path) -> N
     )
     os.close(theirs)
     with child:
+        assert os.getsid(child._process.pid) != os.getsid(0)
         started = time.monotonic()
         assert child.pump(30.0, ours) is None
         assert time.monotonic() - started < 10.0

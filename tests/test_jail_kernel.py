@@ -87,6 +87,7 @@ def test_other_tables_of_the_same_machine_end_the_process(machine: str) -> None:
     [
         ("clone", (0x3D0F00,), ALLOW),  # what glibc asks for a thread
         ("clone", (17,), EPERM),
+        ("clone", (0x00000900 | 17,), EPERM),  # a process that shares memory
         ("clone", (0x10010900,), EPERM),
         ("clone", (0x00010900 | 0x7E020000,), EPERM),
         ("kill", (77, 10), ALLOW),

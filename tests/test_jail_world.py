@@ -40,6 +40,14 @@ def test_environment_is_empty_but_for_constants(tmp_path: Path) -> None:
     }
 
 
+@in_every_tier
+def test_standard_input_is_empty(tier: Tier, tmp_path: Path) -> None:
+    if tier == Tier.INLINE:
+        pytest.skip("inline has its caller's")
+    came = ended("import os\nreturn x, {repr(os.read(0, 1)): x}", tmp_path / "run", tier)
+    assert set(came.value) == {"b''"}
+
+
 def test_paths_of_this_machine_are_left_out(tmp_path: Path) -> None:
     came = ended(f"open({str(tmp_path / 'no' / 'file')!r})", tmp_path / "run")
     assert "'.../file'" in came.error
@@ -136,6 +144,8 @@ def test_what_is_outside_has_no_name_in_namespaces(tmp_path: Path) -> None:
     body = f"import os\nreturn x, {{str(os.stat({str(tmp_path / 'secret')!r}).st_size): x}}"
     assert set(ended(body, tmp_path / "run", Tier.LOCKED).value) == {"1"}  # Landlock hides no names
     came = ended(body, tmp_path / "run", Tier.NAMESPACED)
+    assert "FileNotFoundError" in came.error
+    came = ended(body.replace("stat('", "stat('/.."), tmp_path / "run", Tier.NAMESPACED)
     assert "FileNotFoundError" in came.error
     body = "import os\nreturn x, {str(os.getpid()): x}"
     assert set(ended(body, tmp_path / "run", Tier.NAMESPACED).value) == {"1"}

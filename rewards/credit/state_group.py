@@ -9,7 +9,7 @@ from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.rewards.credit.advantage import Advantage
 from rewardsmith.rewards.credit.group_relative import GroupRelative, Scale, check_scale
 from rewardsmith.rewards.credit.rollouts import Level, Rollouts
-from rewardsmith.rewards.credit.segments import imbalance, normalise, suffix_sums
+from rewardsmith.rewards.credit.segments import imbalance, mean_by_key, normalise, suffix_sums
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,7 @@ class StateGroups(Advantage):
 
     def credit(self, rollouts: Rollouts) -> FloatArray:
         """Returns float64 (S,)."""
-        steps = normalise(
-            suffix_sums(rollouts.reward, rollouts.last, self.gamma),
-            rollouts.state_key,
-            "zscore" if self.scale == "std" else "mean",
-            ddof=self.ddof,
-            epsilon=self.epsilon,
-            mask=rollouts.counted,
-            singleton="zero",
-        )
+        steps = self._steps(rollouts)
         steps *= self.step_weight
         steps += self._episodes(rollouts)
         return steps
@@ -71,6 +63,15 @@ class StateGroups(Advantage):
         """Returns the largest |sum| of a state."""
         added = credit - self._episodes(rollouts)
         return imbalance(added, rollouts.state_key, rollouts.n_steps, rollouts.counted)
+
+    def _steps(self, rollouts: Rollouts) -> FloatArray:
+        returns = suffix_sums(rollouts.reward, rollouts.last, self.gamma)
+        key, counted = rollouts.state_key, rollouts.counted
+        if self.scale == "none":
+            return returns - mean_by_key(returns, key, rollouts.n_steps, counted).take(key)
+        return normalise(
+            returns, key, ddof=self.ddof, epsilon=self.epsilon, mask=counted, singleton="zero"
+        )
 
     def _episodes(self, rollouts: Rollouts) -> FloatArray:
         whole = GroupRelative(self.scale, self.ddof, self.epsilon)
