@@ -1,4 +1,4 @@
-"""Tries every attack of tests/attacks in the jail and prints what stops it, as Markdown.
+"""Tries every attack of tests/attacks in the jail and prints what stops it, as a page.
 
     python docs/scripts/attack_table.py > docs/concepts/attacks.md
 
@@ -22,6 +22,16 @@ from jail_range import shooting_range
 
 from rewardsmith.llm_reward_design.jail import Ended, Tier
 from rewardsmith.llm_reward_design.lint import lint
+
+HEAD = """\
+# Attacks on the jail
+
+Every line is a test: a reward program that tries to get out, to be heard outside, to outlive its
+run, to use the machine up or to forge what is handed back. It is shown to the lint, and run in
+the tier `locked` as if there were no lint, beside listeners, a secret file and a secret in memory;
+afterwards nothing may have leaked, changed, been reached or survived. The layer named is the one
+the program met first. [Reward programs](reward-programs.md) tells what the layers are.
+"""
 
 _BY_ERROR = {
     r"\[Errno 13\]|unable to open": "Landlock",
@@ -63,6 +73,7 @@ def main() -> None:
         flagged, harmful = flagged + bool(found), harmful + bool(harm)
         layers[layer] += 1
         rows.append(f"| {attack.kind} | {attack.name} | {'lint' if found else '-'} | {layer} |")
+    print(HEAD)
     print(f"{len(ATTACKS)} attacks: the lint flags {flagged}; {harmful} did harm with no lint.\n")
     print("| stopped by, with no lint | attacks |\n|---|--:|")
     for layer, count in layers.most_common():
