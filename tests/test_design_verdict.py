@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from attacks import VERDICT
 from safetensors.torch import save
 
 from rewardsmith.agents.configs import compose
@@ -98,6 +99,12 @@ ATTACKS = {
 }
 
 
+FORGED = {
+    attack.name: attack.source({"SECRET": "nothing"}).replace("compute_reward(x)", "compute_reward(agent)")
+    for attack in VERDICT
+}
+
+
 def tried(source: str, folder: Path) -> Outcome:
     config = compose(["env=key_door", "total_steps=2048", "reward=sparse"])
     limits = jail.Limits(wall_s=200.0, cpu_s=100.0)
@@ -105,9 +112,10 @@ def tried(source: str, folder: Path) -> Outcome:
     return run_trial(Trial(source, config, 2, 5, folder / "trial", tier, limits))
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", [*ATTACKS, *FORGED])
 def test_no_program_changes_the_verdict(attack: str, tmp_path: Path) -> None:
-    outcome = tried(FIRST + ATTACKS[attack], tmp_path)
+    source = FORGED[attack] if attack in FORGED else FIRST + ATTACKS[attack]
+    outcome = tried(source, tmp_path)
     assert outcome.score in (None, 0.0), outcome
     assert not (tmp_path / "trial").exists()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 
 import gymnasium as gym
 
@@ -32,7 +34,8 @@ def import_suite(id: str) -> None:
     for prefix, package in SUITES.items():
         if id.startswith(prefix) and id not in gym.registry:
             try:
-                importlib.import_module(package)
+                with contextlib.redirect_stderr(io.StringIO()):  # a notice on other environments
+                    importlib.import_module(package)
             except ImportError as error:
                 raise EnvError(
                     f"{id} comes with the package {package}, which cannot be imported "
