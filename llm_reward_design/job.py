@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from rewardsmith.agents.compare import run_cells
@@ -82,53 +84,61 @@ def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
     llm = ClientSettings.read(settings["llm"])
     if llm.remark:
         console.print(llm.remark, style="yellow")
-    journal, calls = Journal(folder / "journal.sqlite"), SqliteCalls(folder / "journal.sqlite")
-    client = make_client(llm, calls)
-    brief, how = brief_of(settings), search_settings(settings, workers=llm.workers)
+    with ExitStack() as stack:
+        calls = stack.enter_context(closing(SqliteCalls(folder / "journal.sqlite")))
+        client = stack.enter_context(closing(make_client(llm, calls)))
+        journal = stack.enter_context(closing(Journal(folder / "journal.sqlite")))
+        live = _Live(stack.enter_context(progress_bars()), calls, priced=llm.prices is not None)
 
-    def note(found: Search) -> SearchRecord:
-        record = recorded(found, str(settings["name"]), calls, priced=llm.prices is not None)
-        record.save(folder)
-        return record
+        def note(found: Search) -> SearchRecord:
+            record = recorded(found, str(settings["name"]), calls, priced=live.priced)
+            record.save(folder)
+            return record
 
-    try:
-        with progress_bars() as bars:
-            bar = bars.add_task("design", total=None, note="")
-
-            def show(status: Status) -> None:
-                spent = calls.spent()
-                cost = f", cost {spent.cost:,.2f}" if llm.prices is not None else ""
-                bars.update(
-                    bar,
-                    description=_doing(status, found.designer.total_rounds),
-                    completed=status.done,
-                    total=status.total,
-                    note=f"{_best(found)}{spent.calls} answers, {spent.tokens:,} tokens{cost}",
-                )
-
-            found = Search(
-                build_designer(settings["designer"]),
-                client,
-                journal,
-                brief,
-                train_config(settings),
-                how,
-                folder / "trials",
-                progress=show,
-                finished=note,
-            )
-            if settings["start"] is not None:
-                found.bring(load_program(settings["start"]), str(settings["advice"] or ""))
-            found.run()
-        best = found.archive.best
+        found = Search(
+            build_designer(settings["designer"]),
+            client,
+            journal,
+            brief_of(settings),
+            train_config(settings),
+            search_settings(settings, workers=llm.workers),
+            folder / "trials",
+            progress=live.show,
+            finished=note,
+        )
+        if settings["start"] is not None:
+            found.bring(load_program(settings["start"]), str(settings["advice"] or ""))
+        best = found.run().best
         if best is not None and best.program is not None:
             tier = str(settings["jail"]["tier"] or DEFAULT_TIER)
             save_program(best.program, folder / "best.yaml", tier=tier)
         return note(found)
-    finally:
-        client.close()
-        calls.close()
-        journal.close()
+
+
+class _Live:
+    """The bar that tells how far a search is, and what it cost so far.
+
+    Args:
+        bars: Where it is drawn.
+        calls: The answers kept.
+        priced: Whether prices were given.
+    """
+
+    def __init__(self, bars: Progress, calls: SqliteCalls, *, priced: bool) -> None:
+        self.bars, self.calls, self.priced = bars, calls, priced
+        self._bar = bars.add_task("design", total=None, note="")
+
+    def show(self, status: Status, found: Search) -> None:
+        """Shows how far a search is."""
+        spent = self.calls.spent()
+        cost = f", cost {spent.cost:,.2f}" if self.priced else ""
+        self.bars.update(
+            self._bar,
+            description=_doing(status, found.designer.total_rounds),
+            completed=status.done,
+            total=status.total,
+            note=f"{_best(found)}{spent.calls} answers, {spent.tokens:,} tokens{cost}",
+        )
 
 
 def print_outcome(record: SearchRecord, final: Final | None) -> None:

@@ -105,7 +105,7 @@ class Search:
         settings: Settings,
         folder: Path,
         *,
-        progress: Callable[[Status], None] = lambda status: None,
+        progress: Callable[[Status, Search], None] = lambda status, search: None,
         finished: Callable[[Search], object] = lambda search: None,
     ) -> None:
         self.designer, self.client, self.journal = designer, client, journal
@@ -223,4 +223,4 @@ class Search:
         )
 
     def _tell(self, doing: str, done: int, total: int) -> None:
-        self.progress(Status(self._round, doing, done, total))
+        self.progress(Status(self._round, doing, done, total), self)

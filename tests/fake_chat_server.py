@@ -38,7 +38,7 @@ class Script:
             "refused", "cut_off" (half of the text), "silent" (no text), "no_usage".
         key: The key to be given; None for any.
         delay_s: Wait before every answer, in seconds.
-        by_body: The body alone decides which of the answers it gets.
+        by_body: The n-th body that differs from those before gets the n-th answer, always.
     """
 
     answers: list[str] = field(default_factory=lambda: ["Hello."])
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             if script.key is not None and key != f"Bearer {script.key}":
                 self._refuse(401, f"the key {key} is wrong")
             elif fault is None:
-                chosen = int(name, 16) if script.by_body else number
+                chosen = list(self.server.requests).index(name) if script.by_body else number
                 self._answer(_answer(body, script.answers[chosen % len(script.answers)]))
                 with self.server.lock:
                     self.server.answered[name] += 1

@@ -100,7 +100,9 @@ ATTACKS = {
 
 
 FORGED = {
-    attack.name: attack.source({"SECRET": "nothing"}).replace("compute_reward(x)", "compute_reward(agent)")
+    attack.name: attack.source({"SECRET": "nothing"}).replace(
+        "compute_reward(x)", "compute_reward(agent)"
+    )
     for attack in VERDICT
 }
 
