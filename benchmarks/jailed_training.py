@@ -18,7 +18,7 @@ from rewardsmith.agents.configs import compose
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.jail.places import environment
-from rewardsmith.llm_reward_design.trial import TRAIN, emptied
+from rewardsmith.llm_reward_design.trials.trial import TRAIN, emptied
 
 STEPS = {"key_door": 40_960, "reacher": 20_480}
 QUICK_STEPS = 2_048

@@ -13,16 +13,16 @@ import joblib
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.archive import Candidate
-from rewardsmith.llm_reward_design.asking import Asked, ask
 from rewardsmith.llm_reward_design.client import ChatClient, ClientError, Completion, Request
+from rewardsmith.llm_reward_design.clients.asking import Asked, ask
 from rewardsmith.llm_reward_design.designers.designer import Designer
 from rewardsmith.llm_reward_design.extract import ExtractError, extract
 from rewardsmith.llm_reward_design.journal import Journal
 from rewardsmith.llm_reward_design.lint import lint
 from rewardsmith.llm_reward_design.program import RewardProgram
-from rewardsmith.llm_reward_design.trial import emptied
+from rewardsmith.llm_reward_design.trials.trial import emptied
 
-SMOKE = "rewardsmith.llm_reward_design.training:smoke"
+SMOKE = "rewardsmith.llm_reward_design.trials.training:smoke"
 _OUT = ("network", "overloaded", "rate_limit", "timeout")
 """Failures of a server that is out of order, not of a single call."""
 

@@ -20,8 +20,8 @@ from rewardsmith.agents.report.canvas import shorten
 from rewardsmith.agents.run_folder import RunFolder
 from rewardsmith.agents.wording import estimate_text, score_text
 from rewardsmith.envs.errors import RewardsmithError
-from rewardsmith.llm_reward_design.call_store import SqliteCalls
-from rewardsmith.llm_reward_design.clients import ClientSettings, make_client
+from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients.making import ClientSettings, make_client
 from rewardsmith.llm_reward_design.designers import build_designer
 from rewardsmith.llm_reward_design.final import final_cells
 from rewardsmith.llm_reward_design.journal import Journal

@@ -20,9 +20,9 @@ from rewardsmith.llm_reward_design.designers.designer import Designer
 from rewardsmith.llm_reward_design.drafting import Draft, Drafter
 from rewardsmith.llm_reward_design.journal import Journal
 from rewardsmith.llm_reward_design.program import RewardProgram
-from rewardsmith.llm_reward_design.rungs import Rung, rungs, survivors
-from rewardsmith.llm_reward_design.trial import Outcome, Trial
-from rewardsmith.llm_reward_design.trials import run_trials
+from rewardsmith.llm_reward_design.trials.rungs import Rung, rungs, survivors
+from rewardsmith.llm_reward_design.trials.running import run_trials
+from rewardsmith.llm_reward_design.trials.trial import Outcome, Trial
 
 SEARCH_SEED = 100_000
 """Added to the seeds of training in a search, so that the final comparison's are fresh."""

@@ -13,8 +13,8 @@ from rewardsmith.agents.files import write_json
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.archive import Archive, Candidate
 from rewardsmith.llm_reward_design.brief import Reflection
-from rewardsmith.llm_reward_design.call_store import CallStore
-from rewardsmith.llm_reward_design.trial import reflection_of
+from rewardsmith.llm_reward_design.clients.call_store import CallStore
+from rewardsmith.llm_reward_design.trials.trial import reflection_of
 
 if TYPE_CHECKING:
     from rewardsmith.llm_reward_design.loop import Search

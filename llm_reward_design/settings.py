@@ -15,9 +15,9 @@ from rewardsmith.llm_reward_design.brief import Brief
 from rewardsmith.llm_reward_design.designers import widths
 from rewardsmith.llm_reward_design.loop import Settings
 from rewardsmith.llm_reward_design.program import inputs
-from rewardsmith.llm_reward_design.rungs import rungs
 from rewardsmith.llm_reward_design.term import TIERS
-from rewardsmith.llm_reward_design.trials import BACKENDS
+from rewardsmith.llm_reward_design.trials.rungs import rungs
+from rewardsmith.llm_reward_design.trials.running import BACKENDS
 
 _KEYS = ("env", "agent", "seed", "total_steps", "device", "evaluation", "reward", "tracker")
 

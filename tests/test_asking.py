@@ -13,10 +13,10 @@ from fake_chat_server import Script, serving
 from rewardsmith.agents.endpoint import Endpoint
 from rewardsmith.agents.progress import Interrupted, StopRequest
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.asking import Asked, ask
-from rewardsmith.llm_reward_design.call_store import Spent
 from rewardsmith.llm_reward_design.client import ClientError, Completion, Request
-from rewardsmith.llm_reward_design.openai_chat import OpenAIChat
+from rewardsmith.llm_reward_design.clients.asking import Asked, ask
+from rewardsmith.llm_reward_design.clients.call_store import Spent
+from rewardsmith.llm_reward_design.clients.openai_chat import OpenAIChat
 
 REQUESTS = [request(sample=i) for i in range(9)]
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.budget import Budget, Budgeted, Prices
-from rewardsmith.llm_reward_design.call_store import Spent, SqliteCalls
 from rewardsmith.llm_reward_design.client import ClientError, Completion, Request
-from rewardsmith.llm_reward_design.recording import Recorded
+from rewardsmith.llm_reward_design.clients.budget import Budget, Budgeted, Prices
+from rewardsmith.llm_reward_design.clients.call_store import Spent, SqliteCalls
+from rewardsmith.llm_reward_design.clients.recording import Recorded
 
 READ = len("You write rewards.Write a reward.") + 2 * 16
 """Most tokens that the request of the tests can have."""

@@ -12,10 +12,10 @@ from chat_cases import request
 from fake_chat_server import Script, serving
 
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.budget import Budget, Prices
-from rewardsmith.llm_reward_design.call_store import SqliteCalls
 from rewardsmith.llm_reward_design.client import ClientError
-from rewardsmith.llm_reward_design.clients import ClientSettings, make_client
+from rewardsmith.llm_reward_design.clients.budget import Budget, Prices
+from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients.making import ClientSettings, make_client
 
 OPTIONS = ("offline", "openai", "server", "local")
 KEY = "sk-very-secret"

@@ -11,12 +11,12 @@ from design_runs import fenced, program, search
 from fake_chat_server import Script, serving
 
 from rewardsmith.agents.endpoint import Endpoint
-from rewardsmith.llm_reward_design.call_store import SqliteCalls
 from rewardsmith.llm_reward_design.client import ClientError
+from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients.openai_chat import OpenAIChat
+from rewardsmith.llm_reward_design.clients.recording import Recorded
 from rewardsmith.llm_reward_design.designers import Eureka
-from rewardsmith.llm_reward_design.openai_chat import OpenAIChat
 from rewardsmith.llm_reward_design.record import recorded
-from rewardsmith.llm_reward_design.recording import Recorded
 from rewardsmith.llm_reward_design.report.page import render
 
 SECRET = "sk-do-not-tell-anybody"

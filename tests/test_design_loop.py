@@ -9,12 +9,12 @@ from design_runs import ScriptedWriter, fenced, program, search
 
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.archive import GIVEN, Archive
-from rewardsmith.llm_reward_design.call_store import SqliteCalls
 from rewardsmith.llm_reward_design.client import ClientError
+from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients.recording import Recorded
 from rewardsmith.llm_reward_design.designers import Eureka, Text2Reward
 from rewardsmith.llm_reward_design.program import Provenance, RewardProgram
-from rewardsmith.llm_reward_design.recording import Recorded
-from rewardsmith.llm_reward_design.rungs import rungs, survivors
+from rewardsmith.llm_reward_design.trials.rungs import rungs, survivors
 
 NAME_ERROR = """
 def compute_reward(agent):

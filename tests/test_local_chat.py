@@ -14,7 +14,7 @@ from chat_cases import request
 from rewardsmith.agents.llm.tiny import character_tokenizer, tiny_model
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.client import ClientError
-from rewardsmith.llm_reward_design.local_chat import LocalChat
+from rewardsmith.llm_reward_design.clients.local_chat import LocalChat
 
 torch.set_num_threads(1)
 

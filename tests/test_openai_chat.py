@@ -20,9 +20,9 @@ from fake_chat_server import FakeChatServer, Script, serving
 
 from rewardsmith.agents.endpoint import Endpoint
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.budget import Prices
 from rewardsmith.llm_reward_design.client import ClientError, Completion
-from rewardsmith.llm_reward_design.openai_chat import OpenAIChat
+from rewardsmith.llm_reward_design.clients.budget import Prices
+from rewardsmith.llm_reward_design.clients.openai_chat import OpenAIChat
 
 KEY = "sk-very-secret"
 
@@ -220,7 +220,7 @@ _INTERRUPTED = """
 import sys
 from chat_cases import request
 from rewardsmith.agents.endpoint import Endpoint
-from rewardsmith.llm_reward_design.openai_chat import OpenAIChat
+from rewardsmith.llm_reward_design.clients.openai_chat import OpenAIChat
 
 client = OpenAIChat(Endpoint(sys.argv[1], "tiny"))
 try:

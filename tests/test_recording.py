@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewardsmith.envs.errors import ConfigError, RewardsmithError
-from rewardsmith.llm_reward_design.call_store import Spent, SqliteCalls
 from rewardsmith.llm_reward_design.client import ClientError, Completion, Request
-from rewardsmith.llm_reward_design.recording import Recorded
+from rewardsmith.llm_reward_design.clients.call_store import Spent, SqliteCalls
+from rewardsmith.llm_reward_design.clients.recording import Recorded
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_database_gets_a_sentence(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from chat_cases import echo, request
-from rewardsmith.llm_reward_design.call_store import SqliteCalls
+from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
 
 calls = SqliteCalls(sys.argv[1])
 for number in range(int(sys.argv[3])):

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rewardsmith.agents.recorder import EpisodeRecorder
-from rewardsmith.llm_reward_design.training import mean_parts
+from rewardsmith.llm_reward_design.trials.training import mean_parts
 
 
 def weights_file(folder: Path, index: int) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.call_store import CallStore, Spent
 from rewardsmith.llm_reward_design.client import ChatClient, ClientError, Completion, Request
+from rewardsmith.llm_reward_design.clients.call_store import CallStore, Spent
 
 _FRAME = 16
 """Tokens that a chat template puts around a message, at most."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, get_args
 
 from rewardsmith.envs.errors import ConfigError, unknown
-from rewardsmith.llm_reward_design.budget import Budget, Budgeted, Prices, longest_answer
-from rewardsmith.llm_reward_design.call_store import CallStore
 from rewardsmith.llm_reward_design.client import ChatClient, Completion, Request
-from rewardsmith.llm_reward_design.recording import Mode, Recorded
+from rewardsmith.llm_reward_design.clients.budget import Budget, Budgeted, Prices, longest_answer
+from rewardsmith.llm_reward_design.clients.call_store import CallStore
+from rewardsmith.llm_reward_design.clients.recording import Mode, Recorded
 
 _EVERY = frozenset({"name", "kind", "mode", "workers"})
 _ASKED = _EVERY | {"model", "sampling", "budget"}
@@ -155,12 +155,12 @@ def _made(given: ClientSettings, *, absent: bool = False) -> ChatClient:
 
         return OfflineWriter()
     if given.kind == "local":
-        from rewardsmith.llm_reward_design import local_chat
+        from rewardsmith.llm_reward_design.clients import local_chat
 
         name = local_chat.name_of(given.model)
         return _Absent(name) if absent else local_chat.LocalChat(given.model)
     from rewardsmith.agents.endpoint import Endpoint
-    from rewardsmith.llm_reward_design import openai_chat
+    from rewardsmith.llm_reward_design.clients import openai_chat
 
     if absent:
         return _Absent(openai_chat.name_of(given.model, given.url))

@@ -18,7 +18,7 @@ from rewardsmith.envs.errors import RewardsmithError
 from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.brief import Reflection
 
-TRAIN = "rewardsmith.llm_reward_design.training:train"
+TRAIN = "rewardsmith.llm_reward_design.trials.training:train"
 _MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 _LATE = 0.25
 """Share of a run's milestones, from its end, that the score is the mean of."""
@@ -128,8 +128,8 @@ def emptied(folder: Path) -> Iterator[None]:
 
 
 def _judged(trial: Trial, ended: jail.Ended) -> Outcome:
-    from rewardsmith.llm_reward_design.judging import TaskJudge
-    from rewardsmith.llm_reward_design.milestones import weights_file
+    from rewardsmith.llm_reward_design.trials.judging import TaskJudge
+    from rewardsmith.llm_reward_design.trials.milestones import weights_file
 
     rows, started = checked_rows(ended.value, trial.points), time.monotonic()
     judge = TaskJudge(trial.config, episodes=trial.episodes, seed=EVALUATION_SEED)

@@ -92,7 +92,7 @@ def _learn(config: Mapping[str, Any], task: Any, payload: Mapping[str, Any]) -> 
     from rewardsmith.agents.recorder import EpisodeRecorder
     from rewardsmith.agents.sb3.adapter import VectorAdapter
     from rewardsmith.agents.sb3.algorithms import build_model
-    from rewardsmith.llm_reward_design.milestones import Milestones
+    from rewardsmith.llm_reward_design.trials.milestones import Milestones
 
     agent = config["agent"]
     env = VectorRewardWrapper(task, design_of(payload["source"]))

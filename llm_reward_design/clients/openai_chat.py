@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewardsmith.agents.endpoint import Endpoint, ServerError
-from rewardsmith.llm_reward_design.budget import Prices
 from rewardsmith.llm_reward_design.client import ClientError, Completion, Request
+from rewardsmith.llm_reward_design.clients.budget import Prices
 
 _SHOWN = 200
 

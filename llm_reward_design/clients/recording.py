@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from typing import Literal, get_args
 
 from rewardsmith.envs.errors import ConfigError, unknown
-from rewardsmith.llm_reward_design.call_store import CallStore
 from rewardsmith.llm_reward_design.client import ChatClient, Completion, Request
+from rewardsmith.llm_reward_design.clients.call_store import CallStore
 
 Mode = Literal["record", "replay", "live"]
 """What is asked anew: what was never recorded, nothing, or everything."""

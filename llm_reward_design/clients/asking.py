@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from rewardsmith.agents.progress import Interrupted, StopRequest
 from rewardsmith.envs.errors import ConfigError
-from rewardsmith.llm_reward_design.call_store import Spent
 from rewardsmith.llm_reward_design.client import ChatClient, ClientError, Completion, Request
+from rewardsmith.llm_reward_design.clients.call_store import Spent
 
 _LOOKS_S = 0.1
 """How often a stop is looked for, in seconds."""

@@ -10,7 +10,7 @@ import joblib
 
 from rewardsmith.envs.errors import EnvError, unknown
 from rewardsmith.llm_reward_design.journal import Journal
-from rewardsmith.llm_reward_design.trial import Outcome, Trial, run_trial
+from rewardsmith.llm_reward_design.trials.trial import Outcome, Trial, run_trial
 
 BACKENDS = ("loky", "ray")
 

@@ -1,0 +1,1 @@
+"""Who answers: services, models in this process; what they may spend; what they said."""

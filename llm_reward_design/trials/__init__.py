@@ -1,0 +1,1 @@
+"""A program tried: trained on in the jail, judged outside it, and the better ones for longer."""
