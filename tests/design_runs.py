@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,17 @@ class ScriptedWriter:
         """Holds nothing."""
 
 
+@functools.cache
+def small_config() -> dict[str, Any]:
+    """The KeyDoor grid with short training runs."""
+    return compose(["env=key_door", "reward=sparse", *SMALL])
+
+
 def search(
     folder: Path, designer: Designer, client: Any, *, steps: int = 256, rungs: int = 1
 ) -> Search:
     """A search on the KeyDoor grid, one process at a time, its journal in `folder`."""
-    config = compose(["env=key_door", "reward=sparse", *SMALL])
+    config = small_config()
     settings = {"env": config["env"], "task": None, "seed": 0}
     return Search(
         designer,

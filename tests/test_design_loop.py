@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from design_runs import ScriptedWriter, fenced, program, search
+from design_runs import ScriptedWriter, fenced, program, search, small_config
 
+from rewardsmith import envs
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.archive import GIVEN, Archive
 from rewardsmith.llm_reward_design.client import ClientError
@@ -77,6 +79,26 @@ def test_a_failing_program_is_sent_back_to_its_writer(tmp_path: Path) -> None:
     assert [c.ran for c in archive] == [True]
     assert len(writer.requests) == 2
     assert "distance" in writer.requests[1].messages[-1].content
+
+
+def test_two_searches_side_by_side_leave_each_other_and_the_code_alone(tmp_path: Path) -> None:
+    code = sorted(Path(envs.__path__[0]).rglob("*.py"))
+    before = {file: file.read_bytes() for file in code}
+
+    def run(name: str, weight: float) -> Archive:
+        folder = tmp_path / name
+        folder.mkdir()
+        writer = ScriptedWriter([fenced(program(weight, name))])
+        return search(folder, Eureka(samples=1, rounds=1), writer).run()
+
+    small_config()  # composed here: Hydra is not for threads
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip("ab", pool.map(run, "ab", (1.0, 2.0)), strict=True))
+    for name, archive in found.items():
+        (candidate,) = archive
+        assert candidate.reflection is not None
+        assert name in candidate.reflection.parts
+    assert {file: file.read_bytes() for file in code} == before
 
 
 def test_a_budget_ends_the_search_with_what_it_has(tmp_path: Path) -> None:

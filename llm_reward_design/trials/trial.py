@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -137,7 +137,6 @@ def _judged(trial: Trial, ended: jail.Ended) -> Outcome:
         scores = [judge.score(weights_file(trial.folder, i)) for i in range(len(rows))]
     finally:
         judge.close()
-    late = scores[-max(1, round(_LATE * len(scores))) :]
     names = dict.fromkeys(name for row in rows for name in row["parts"])
     reflection = Reflection(
         steps=tuple(row["step"] for row in rows),
@@ -146,7 +145,7 @@ def _judged(trial: Trial, ended: jail.Ended) -> Outcome:
         length=tuple(row["length"] for row in rows),
     )
     return Outcome(
-        score=sum(late) / len(late),
+        score=late_mean(scores),
         reflection=reflection,
         error="",
         how=ended.how,
@@ -154,6 +153,17 @@ def _judged(trial: Trial, ended: jail.Ended) -> Outcome:
         train_s=ended.wall_s,
         judge_s=time.monotonic() - started,
     )
+
+
+def late_mean(scores: Sequence[float]) -> float:
+    """Returns the mean of the last quarter: the best point of a curve is partly luck.
+
+    Example:
+        >>> late_mean([0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.25, 0.75])
+        0.5
+    """
+    late = scores[-max(1, round(_LATE * len(scores))) :]
+    return sum(late) / len(late)
 
 
 def checked_rows(value: Any, points: int) -> list[dict[str, Any]]:
