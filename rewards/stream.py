@@ -138,6 +138,8 @@ def vectorise_infos(infos: list[Mapping[str, Any]]) -> dict[str, Any]:
     kept in an object array.
     """
     n = len(infos)
+    if n == 1:
+        return _vectorise_one(infos[0])
     vector: dict[str, Any] = {}
     for key in {key: None for info in infos for key in info}:
         mask = np.array([key in info for info in infos])
@@ -151,4 +153,19 @@ def vectorise_infos(infos: list[Mapping[str, Any]]) -> dict[str, Any]:
             for row in np.flatnonzero(mask):
                 array[row] = infos[row][key]
         vector[key], vector[f"_{key}"] = array, mask
+    return vector
+
+
+def _vectorise_one(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Does the same for one environment: finished episodes are paid step by step."""
+    vector: dict[str, Any] = {}
+    mask = np.ones(1, dtype=np.bool_)
+    for key, value in info.items():
+        array = np.array(value)
+        if array.dtype.kind in "biuf":
+            vector[key] = array[None]
+        else:
+            vector[key] = np.full(1, None, dtype=object)
+            vector[key][0] = value
+        vector[f"_{key}"] = mask
     return vector
