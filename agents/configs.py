@@ -148,7 +148,8 @@ def _explain(error: Exception, config: Any) -> str:
     message = str(error).partition("\n")[0]
     where = getattr(error, "full_key", None)
     if "issing mandatory value" in message:
-        missing = where or message.rpartition(":")[2].strip()
+        missing = message.rpartition(":")[2].strip()
+        missing = where if where and where.endswith(f".{missing}") else missing
         return f"{missing} is missing; give it on the command line: {missing}=..."
     if "env." in message and "not found" in message:
         return (

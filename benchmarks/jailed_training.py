@@ -36,7 +36,7 @@ def compute_reward(fingertip_to_target):
 }
 PLAIN = """
 import functools, json, sys
-from rewardsmith.llm_reward_design import training
+from rewardsmith.llm_reward_design.trials import training
 training.ProgramReward = functools.partial(training.ProgramReward, tier="inline")
 print(json.dumps(training.train(json.load(sys.stdin))()))
 """

@@ -245,7 +245,7 @@ def test_an_interrupt_is_not_delayed_by_a_wait() -> None:
                 time.sleep(0.01)
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=10)
+            said, _ = process.communicate(timeout=30)
         finally:
             process.kill()
     assert said == "interrupted\n"
