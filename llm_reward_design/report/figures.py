@@ -98,7 +98,7 @@ def scores_by_round(record: SearchRecord) -> Drawing | None:
     return Drawing(
         "Scores by round",
         "The task's score of every trained program, one dot each, and the best so far as a line. "
-        "These are the search's own judgements, on one training seed each; the comparison below "
+        "These are the search's own judgements, on one training seed each; the comparison above "
         "judges afresh.",
         to_svg(figure, "rounds", f"Best {score_text(best[-1], record.score)}."),
     )
