@@ -8,6 +8,7 @@ import mmap
 import os
 import select
 import tempfile
+import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ TIMEOUT_S = 10.0
 """How long one call may take, in seconds."""
 
 _START_TIMEOUT_S, _GRACE_S = 60.0, 2.0
+_AWAKE_S = 100e-6
 _LONGEST_ERROR = 500
 _LIMITS = Limits(wall_s=float("inf"), cpu_s=float("inf"), processes=4, file_bytes=1 << 20)
 _ENTRY = "rewardsmith.llm_reward_design.jail.serve:serve"
@@ -162,10 +164,18 @@ class _Worker:
             place[...] = values[name]
         with contextlib.suppress(BrokenPipeError):  # where there is no child, no reply tells why
             os.write(self._requests, REQUEST.pack(n))
-        if not self._poll.poll(timeout_s * 1000):
+        if not self._is_answered(timeout_s):
             raise RewardError(f"the program took longer than {timeout_s:g} s on {n:,} environments")
         self._hear(f"on {n:,} environments")
         return Paid(self._names, self._pay[: 1 + len(self._names)].copy())
+
+    def _is_answered(self, timeout_s: float) -> bool:
+        """Waits for a reply; at first awake, for waking up takes longer than most programs."""
+        until = time.perf_counter() + _AWAKE_S
+        while not self._poll.poll(0):
+            if time.perf_counter() > until:
+                return bool(self._poll.poll(timeout_s * 1000))
+        return True
 
     def _hear(self, doing: str) -> None:
         """Takes a reply, and the names of the parts if it has some."""
