@@ -90,13 +90,14 @@ def _become_jailed(order: Mapping[str, Any], mine: tuple[int, int]) -> None:
 
 def _watch(child: int, awake: int, folder: Path, limits: Limits) -> str:
     """Returns how the child ended, once neither it nor a descendant is left."""
-    said = ""
+    said, caller = "", os.getppid()
     while not said:
         ready, _, _ = select.select([0, awake], [], [], _TICK_S)
         if awake in ready:
             os.read(awake, 4096)
             said = _reap(child, limits)
-        if not said and 0 in ready:
+        # A fork of the caller may hold the pipe open when the caller itself is gone.
+        if not said and (0 in ready or os.getppid() != caller):
             said = "stopped"
         if not said and census.threads() > limits.processes:
             said = f"crowded {limits.processes}"
