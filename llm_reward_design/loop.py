@@ -110,7 +110,7 @@ class Search:
     ) -> None:
         self.designer, self.client, self.journal = designer, client, journal
         self.brief, self.config, self.settings = brief, config, settings
-        self.folder, self.progress, self.finished = folder, progress, finished
+        self.folder, self.progress, self.finished = folder.absolute(), progress, finished
         self.rungs = rungs(settings.steps, settings.rungs, settings.keep)
         self.archive = Archive()
         self.outcomes: dict[str, Outcome] = {}

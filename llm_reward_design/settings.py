@@ -17,7 +17,7 @@ from rewardsmith.llm_reward_design.loop import Settings
 from rewardsmith.llm_reward_design.program import inputs
 from rewardsmith.llm_reward_design.term import TIERS
 from rewardsmith.llm_reward_design.trials.rungs import rungs
-from rewardsmith.llm_reward_design.trials.running import BACKENDS
+from rewardsmith.llm_reward_design.trials.running import check_backend
 
 _KEYS = ("env", "agent", "seed", "total_steps", "device", "evaluation", "reward", "tracker")
 
@@ -34,8 +34,7 @@ def checked(settings: Mapping[str, Any]) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"search.{name} must be a whole number of at least 1, got {value!r}")
     rungs(search["steps"], search["rungs"], search["keep"])
-    if settings["parallel"] not in BACKENDS:
-        raise unknown("backend", settings["parallel"], BACKENDS, where="parallel")
+    check_backend(settings["parallel"])
     for name in ("wall_s", "memory_gb"):
         if not isinstance(settings["jail"][name], int | float) or settings["jail"][name] <= 0:
             raise ConfigError(f"jail.{name} must be above 0, got {settings['jail'][name]!r}")

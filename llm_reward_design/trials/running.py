@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import joblib
@@ -13,6 +14,8 @@ from rewardsmith.llm_reward_design.journal import Journal
 from rewardsmith.llm_reward_design.trials.trial import Outcome, Trial, run_trial
 
 BACKENDS = ("loky", "ray")
+
+_Ended = tuple[str, dict[str, Any]]
 
 
 def run_trials(
@@ -33,37 +36,49 @@ def run_trials(
         done: Called with the number of outcomes so far.
     """
     plain = {key: held for key in trials if (held := journal.get(key)) is not None}
-    missing = [key for key in trials if key not in plain]
+    missing = {key: trial for key, trial in trials.items() if key not in plain}
     done(len(plain))
-    with joblib.parallel_config(backend=_backend(parallel), n_jobs=n_jobs):
-        outcomes = joblib.Parallel(return_as="generator_unordered", batch_size=1)(
-            joblib.delayed(_run)(key, trials[key], os.getpid() if parallel == "loky" else None)
-            for key in missing
-        )
-        for key, outcome in outcomes:
-            plain[key] = outcome
-            journal.put(key, outcome, outcome["train_s"] + outcome["judge_s"])
-            done(len(plain))
+    outcomes = (_on_ray if parallel == "ray" else _on_loky)(missing, n_jobs)
+    for key, outcome in outcomes:
+        plain[key] = outcome
+        journal.put(key, outcome, outcome["train_s"] + outcome["judge_s"])
+        done(len(plain))
     return {key: Outcome.of(plain[key]) for key in trials}
 
 
-def _run(key: str, trial: Trial, master: int | None) -> tuple[str, dict[str, Any]]:
-    return key, run_trial(trial, master).plain()
-
-
-def _backend(parallel: str) -> str:
-    """Returns joblib's name of a backend, registered.
+def check_backend(parallel: str) -> None:
+    """Finds out whether trials can run in parallel in a way.
 
     Raises:
-        ConfigError: If it is unknown.
+        ConfigError: If the way is unknown.
         EnvError: If its package is not installed.
     """
     if parallel not in BACKENDS:
         raise unknown("backend", parallel, BACKENDS, where="parallel")
-    if parallel == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ImportError:
-            raise EnvError("parallel=ray needs Ray: pip install 'ray[default]'") from None
-        register_ray()
-    return parallel
+    if parallel == "ray" and importlib.util.find_spec("ray") is None:
+        raise EnvError("parallel=ray needs Ray: pip install ray")
+
+
+def _on_loky(trials: Mapping[str, Trial], n_jobs: int) -> Iterator[_Ended]:
+    """Yields outcomes of processes on this machine, as they end."""
+    yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
+        joblib.delayed(_run)(key, trial, os.getpid()) for key, trial in trials.items()
+    )
+
+
+def _on_ray(trials: Mapping[str, Trial], n_jobs: int) -> Iterator[_Ended]:
+    """Yields outcomes of tasks on a Ray cluster, as they end; joblib would wait for all of them."""
+    import ray
+
+    if not ray.is_initialized():
+        own = n_jobs > 0 and "RAY_ADDRESS" not in os.environ  # a cluster knows its own size
+        ray.init(num_cpus=n_jobs if own else None, log_to_driver=False)
+    task = ray.remote(_run)
+    waiting = [task.remote(key, trial, None) for key, trial in trials.items()]
+    while waiting:
+        ended, waiting = ray.wait(waiting)
+        yield ray.get(ended[0])
+
+
+def _run(key: str, trial: Trial, master: int | None) -> _Ended:
+    return key, run_trial(trial, master).plain()
