@@ -49,7 +49,7 @@ def contests(quick: bool) -> Iterator[Contest | Skipped]:
         yield Skipped(str(error))
         return
     for task, steps in STEPS.items():
-        folder = Path(tempfile.gettempdir(), f"jailed_training_{task}")
+        folder = Path(tempfile.mkdtemp(prefix=f"jailed_training_{task}_"))
         payload = {
             "config": compose([f"env={task}", f"total_steps={QUICK_STEPS if quick else steps}"]),
             "source": PROGRAMS[task],
