@@ -35,10 +35,11 @@ def compute_reward(fingertip_to_target):
 """,
 }
 PLAIN = """
-import functools, json, sys
+import functools, json, os, sys
 from rewardsmith.llm_reward_design.trials import training
 training.ProgramReward = functools.partial(training.ProgramReward, tier="inline")
-print(json.dumps(training.train(json.load(sys.stdin))()))
+print(json.dumps(training.train(json.load(sys.stdin))()), flush=True)
+os._exit(0)  # as the jailed one ends
 """
 
 

@@ -217,11 +217,13 @@ def test_closing_ends_calls_that_wait(server: FakeChatServer, fault: Any) -> Non
 
 
 _INTERRUPTED = """
+import signal
 import sys
 from chat_cases import request
 from rewardsmith.agents.endpoint import Endpoint
 from rewardsmith.llm_reward_design.clients.openai_chat import OpenAIChat
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 client = OpenAIChat(Endpoint(sys.argv[1], "tiny"))
 try:
     client.complete(request())
