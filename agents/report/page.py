@@ -105,13 +105,7 @@ def render(comparison: Comparison, verdicts: Sequence[TaskVerdict]) -> str:
             if len(verdicts) > 1
             else None
         )
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters |= {
         "score": score_text,
         "steps": steps_text,
@@ -129,6 +123,17 @@ def render(comparison: Comparison, verdicts: Sequence[TaskVerdict]) -> str:
         one_seed=any(len(d.scores) < 2 for v in verdicts for d in v.designs),
         unfinished=unfinished_states(comparison),
         versions=_versions(comparison.runs),
+    )
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """Returns the templates of some folders, with those that all reports share."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, _HERE]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

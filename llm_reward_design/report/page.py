@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import yaml
 from markupsafe import Markup
 
@@ -15,6 +14,7 @@ from rewardsmith.agents import report as comparison_report
 from rewardsmith.agents.files import write_atomically
 from rewardsmith.agents.records import load_comparison
 from rewardsmith.agents.report.canvas import Drawing, style
+from rewardsmith.agents.report.page import templates
 from rewardsmith.agents.statistics import Estimate, score_interval
 from rewardsmith.agents.wording import count, estimate_text, score_text, steps_text
 from rewardsmith.envs.errors import ConfigError
@@ -120,13 +120,7 @@ def normalised_text(final: Final) -> str:
 def render(record: SearchRecord, final: Final | None) -> str:
     """Returns the page as HTML."""
     best = next((one for one in record.tried if one.id == record.best), None)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(_HERE)
     environment.filters |= {"score": score_text, "steps": steps_text, "round": figures.round_name}
     css = Path(comparison_report.__file__).with_name("style.css")
     return environment.get_template("template.html").render(
