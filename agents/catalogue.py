@@ -15,6 +15,8 @@ from rewardsmith.envs.errors import ConfigError, unknown
 
 console = Console()
 KINDS = ("envs", "rewards", "agents", "designers", "llms", "experiments", "components", "papers")
+_SHOWN = ("env", "reward", "agent", "designer", "llm", "experiment")
+"""Groups of the configuration whose options can be shown."""
 
 
 def list_names(arguments: list[str]) -> int:
@@ -51,11 +53,12 @@ def show_name(arguments: list[str]) -> int:
 
         task = make_task(compose([f"env={name}"])["env"], 1)
         console.print(Markdown(EnvCard.of(task).describe()))
-    for group in ("env", "reward", "agent", "designer", "llm", "experiment"):
-        if name in choices(group):
-            file = resources.files(PACKAGE).joinpath(group, f"{name}.yaml")
-            console.print(Markdown(f"`{group}={name}`\n```yaml\n{file.read_text()}\n```"))
-            return 0
+    groups = [group for group in _SHOWN if name in choices(group)]
+    for group in groups:
+        file = resources.files(PACKAGE).joinpath(group, f"{name}.yaml")
+        console.print(Markdown(f"`{group}={name}`\n```yaml\n{file.read_text()}\n```"))
+    if groups:
+        return 0
     if name in entries("components"):
         import rewardsmith.rewards
 

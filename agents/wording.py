@@ -84,3 +84,14 @@ def listing(names: Sequence[str]) -> str:
         'a, b and c'
     """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def duration_text(seconds: float) -> str:
+    """Writes a time.
+
+    Example:
+        >>> duration_text(42), duration_text(754)
+        ('42 s', '12 min 34 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if minutes else f"{rest} s"

@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 
 from rewardsmith.envs.card import EnvCard
+from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design import jail
 from rewardsmith.llm_reward_design.archive import Candidate
 from rewardsmith.llm_reward_design.client import ChatClient, ClientError, Completion, Request
@@ -19,13 +20,19 @@ from rewardsmith.llm_reward_design.designers.designer import Designer
 from rewardsmith.llm_reward_design.extract import ExtractError, extract
 from rewardsmith.llm_reward_design.journal import Journal
 from rewardsmith.llm_reward_design.lint import lint
-from rewardsmith.llm_reward_design.program import RewardProgram
+from rewardsmith.llm_reward_design.program import Provenance, RewardProgram, inputs
 from rewardsmith.llm_reward_design.trials.trial import emptied
 
 SMOKE = "rewardsmith.llm_reward_design.trials.training:smoke"
 _OUT = ("network", "overloaded", "rate_limit", "timeout")
 """Failures of a server that is out of order, not of a single call."""
 
+_OURS = Provenance("none", "rewardsmith")
+_NOTHING = """\
+def compute_reward({0}):
+    nothing = np.zeros(len({0}))
+    return nothing, {{"nothing": nothing}}
+"""
 _SMOKE_LIMITS = jail.Limits(wall_s=120.0, cpu_s=60.0)
 
 Told = Callable[[str, int, int], None]
@@ -101,6 +108,26 @@ class Drafter:
             drafts |= self._first(asked, number)
             attempt, failed = attempt + 1, list(asked)
         return list(drafts.values())
+
+    def check_task(self) -> None:
+        """Runs a program that pays nothing.
+
+        Raises:
+            ConfigError: If even that fails: it is the task that does not run in the jail.
+        """
+        nothing = RewardProgram(_NOTHING.format(next(iter(inputs(self.card)))), _OURS)
+        key = f"smoke/{nothing.id}"
+        if self.journal.get(key) is not None:
+            return
+        self.tell("trying the task", 0, 1)
+        error = self._smoke(nothing)
+        if error:
+            told = error.splitlines()[-1].rstrip(".")
+            raise ConfigError(
+                f"{self.card.id} does not run in the jail: {told}. Code of your own must be an "
+                "installed package (pip install -e .): folders on PYTHONPATH are not seen there"
+            )
+        self.journal.put(key, error)
 
     def try_out(self, programs: Sequence[RewardProgram]) -> dict[str, str]:
         """Returns what goes wrong when programs run for a few steps, by id; "" if nothing."""

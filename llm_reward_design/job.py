@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from rewardsmith.agents.compare import run_cells
+from rewardsmith.agents.compare import Cell, run_cells
 from rewardsmith.agents.configs import plain
 from rewardsmith.agents.jobs import progress_bars, under_hydra, with_live_progress
 from rewardsmith.agents.report.canvas import shorten
@@ -23,12 +24,20 @@ from rewardsmith.envs.errors import RewardsmithError
 from rewardsmith.llm_reward_design.clients.call_store import SqliteCalls
 from rewardsmith.llm_reward_design.clients.making import ClientSettings, make_client
 from rewardsmith.llm_reward_design.designers import build_designer
-from rewardsmith.llm_reward_design.final import final_cells
+from rewardsmith.llm_reward_design.designers.designer import Designer
+from rewardsmith.llm_reward_design.final import (
+    FINAL,
+    Final,
+    answer,
+    check_rivals,
+    final_cells,
+    final_of,
+)
 from rewardsmith.llm_reward_design.journal import Journal
 from rewardsmith.llm_reward_design.loop import Search, Status
+from rewardsmith.llm_reward_design.program import RewardProgram
 from rewardsmith.llm_reward_design.record import SearchRecord, recorded
-from rewardsmith.llm_reward_design.report.page import FINAL, Final, answer, final_of, usage_rows
-from rewardsmith.llm_reward_design.report.page import write_design_report as write_report
+from rewardsmith.llm_reward_design.report import write_design_report
 from rewardsmith.llm_reward_design.saving import load_program, save_program
 from rewardsmith.llm_reward_design.settings import brief_of, checked, search_settings, train_config
 from rewardsmith.llm_reward_design.term import DEFAULT_TIER
@@ -45,21 +54,54 @@ def design(arguments: list[str]) -> int:
 
 
 def _design(config: DictConfig) -> int:
-    settings = plain(config)
-    checked(settings)
+    settings, overrides = plain(config), list(HydraConfig.get().overrides.task)
+    card = checked(settings)
     folder = RunFolder(Path("runs", str(settings["name"])))
+    check_rivals(settings, overrides, folder.path, card)
+    parts = Parts.of(settings)
     with folder.claim(identity(settings)):
         try:
-            record = search(settings, folder.path)
-            final = _final(settings, list(HydraConfig.get().overrides.task), folder.path, record)
+            record = search(settings, parts, folder.path)
+            if record.best is not None:
+                best = folder.path / "best.yaml"
+                _compare(final_cells(settings, overrides, folder.path, card, best), settings)
         except KeyboardInterrupt:
             raise RewardsmithError("stopped; the same command continues where it was") from None
-        path = write_report(folder.path)
-    print_outcome(record, final)
+        path = write_design_report(folder.path)
+    print_outcome(record, final_of(folder.path / FINAL))
     if record.best is not None:
         console.print(f"Best program: {folder.path / 'best.yaml'}")
     console.print(f"Report: {path}")
     return 0 if record.best is not None else 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration names, built before its folder is taken.
+
+    Attributes:
+        designer: Says what to ask.
+        llm: Whom to ask.
+        start: The program to start from, None to start from nothing.
+    """
+
+    designer: Designer
+    llm: ClientSettings
+    start: RewardProgram | None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Parts:
+        """Builds them.
+
+        Raises:
+            ConfigError: If one of them cannot be built.
+        """
+        start = settings["start"]
+        return cls(
+            build_designer(settings["designer"]),
+            ClientSettings.read(settings["llm"]),
+            None if start is None else load_program(start),
+        )
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,15 +115,16 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
+def search(settings: Mapping[str, Any], parts: Parts, folder: Path) -> SearchRecord:
     """Runs or continues the search in a folder; returns what it did.
 
     The best program is left in `best.yaml`, the record in `design.json`.
 
     Raises:
-        ConfigError: If the writer refuses for good, or the program to start from cannot run.
+        ConfigError: If the writer refuses for good, the task does not run in the jail, or the
+            program to start from cannot run.
     """
-    llm = ClientSettings.read(settings["llm"])
+    llm = parts.llm
     if llm.remark:
         console.print(llm.remark, style="yellow")
     with ExitStack() as stack:
@@ -96,7 +139,7 @@ def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
             return record
 
         found = Search(
-            build_designer(settings["designer"]),
+            parts.designer,
             client,
             journal,
             brief_of(settings),
@@ -106,8 +149,9 @@ def search(settings: Mapping[str, Any], folder: Path) -> SearchRecord:
             progress=live.show,
             finished=note,
         )
-        if settings["start"] is not None:
-            found.bring(load_program(settings["start"]), str(settings["advice"] or ""))
+        found.check_task()
+        if parts.start is not None:
+            found.bring(parts.start, str(settings["advice"] or ""))
         best = found.run().best
         if best is not None and best.program is not None:
             tier = str(settings["jail"]["tier"] or DEFAULT_TIER)
@@ -162,22 +206,16 @@ def print_outcome(record: SearchRecord, final: Final | None) -> None:
         for name, estimate in final.scores.items():
             judged.add_row(name, str(final.seeds[name]), estimate_text(estimate, record.score))
         console.print(judged)
-    used = "; ".join(f"{name}: {value}" for name, value in usage_rows(record).items())
+    used = "; ".join(f"{name}: {value}" for name, value in record.usage_rows().items())
     console.print(f"{used}; jail: {record.tier}", style="dim", markup=False)
     console.print(answer(record, final), style="bold", markup=False)
 
 
-def _final(
-    settings: Mapping[str, Any], overrides: Sequence[str], folder: Path, record: SearchRecord
-) -> Final | None:
-    """Trains the best program and its rivals afresh, and returns how they did."""
-    if record.best is None:
-        return None
-    cells = final_cells(settings, overrides, folder, folder / "best.yaml")
+def _compare(cells: Sequence[Cell], settings: Mapping[str, Any]) -> None:
+    """Trains the best program and its rivals afresh."""
     errors = with_live_progress(cells, lambda: run_cells(cells, int(settings["n_jobs"])))
     for name, error in errors.items():
         console.print(f"[red]{name} failed:[/red] {error}")
-    return final_of(folder / FINAL)
 
 
 def _doing(status: Status, rounds: int) -> str:

@@ -133,6 +133,10 @@ class Search:
         """Why the search ended before its last round, "" if it did not."""
         return self._drafter.ended
 
+    def check_task(self) -> None:
+        """Raises ConfigError if the task itself does not run in the jail, whatever the program."""
+        self._drafter.check_task()
+
     def bring(self, program: RewardProgram, advice: str = "") -> None:
         """Trains on a person's program and takes it in as the best of a round before the first.
 

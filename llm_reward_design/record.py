@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardsmith.agents.files import write_json
+from rewardsmith.agents.wording import duration_text
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.llm_reward_design.archive import Archive, Candidate
 from rewardsmith.llm_reward_design.brief import Reflection
@@ -108,6 +109,17 @@ class SearchRecord:
     best: str | None = None
     usage: Usage = field(default_factory=Usage)
     ended: str = ""
+
+    def usage_rows(self) -> dict[str, str]:
+        """Returns what the search used, line by line."""
+        usage = self.usage
+        rows = {"answers": f"{usage.calls:,}"}
+        if self.is_language_model:
+            rows["tokens"] = f"{usage.tokens:,}"
+            rows["cost"] = f"{usage.cost:,.2f}" if usage.priced else "unknown: no prices were given"
+        rows["training in the jail"] = duration_text(usage.train_s)
+        rows["judging outside it"] = duration_text(usage.judge_s)
+        return rows
 
     def save(self, folder: Path) -> None:
         """Writes the record into a search's folder."""

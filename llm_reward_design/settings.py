@@ -22,8 +22,8 @@ from rewardsmith.llm_reward_design.trials.running import check_backend
 _KEYS = ("env", "agent", "seed", "total_steps", "device", "evaluation", "reward", "tracker")
 
 
-def checked(settings: Mapping[str, Any]) -> None:
-    """Finds what cannot work before anything is asked or trained.
+def checked(settings: Mapping[str, Any]) -> EnvCard:
+    """Finds what cannot work before anything is asked or trained; returns the task's card.
 
     Raises:
         ConfigError: Naming the field, the value and the mend.
@@ -50,6 +50,7 @@ def checked(settings: Mapping[str, Any]) -> None:
     if not inputs(card):
         raise ConfigError(f"the card of {card.id} names no field that a program could read")
     tier_of(settings)
+    return card
 
 
 def train_config(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class RewardDesign(Term):
             group are finished, in order. Only learners that play groups can use them.
 
     Raises:
-        ConfigError: If there is no term, or the combiner names a term that is not there.
+        ConfigError: If there is no term, one is no function, or the combiner names a term that is
+            not there.
 
     Example:
         >>> from rewardsmith.rewards.shaping import TaskReward, TimeCost
@@ -76,6 +77,12 @@ class RewardDesign(Term):
         bad = [name for name in self.terms if not isinstance(name, str) or "/" in name]
         if bad:
             raise ConfigError(f"term names must be text without '/', got {bad[0]!r}")
+        for name, term in self.terms.items():
+            if not callable(term):
+                raise ConfigError(
+                    f"term {name!r} must be a component, written with its _target_, or a function "
+                    f"of the transition, got {term!r}"
+                )
         self._terms = {
             name: term if isinstance(term, Term) else Function(term)
             for name, term in self.terms.items()

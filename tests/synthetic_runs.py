@@ -60,22 +60,11 @@ def write_run(
         **{f"term/{name}": np.asarray(values) for name, values in (terms or {}).items()},
         **{name: np.asarray(values) for name, values in (more or {}).items()},
     }
-    with (folder / "metrics.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(list(zip(*columns.values(), strict=True))[:points])
+    _write_metrics(folder, columns, points)
     total = int(columns["step"][-1])
     base = {"env": {"id": card["id"], "options": {"size": 7}}, "total_steps": total}
     (folder / "config.yaml").write_text(yaml.safe_dump({**base, **(config or {})}))
-    status = {
-        "state": state,
-        "step": total,
-        "total_steps": total,
-        "wall_s": 12.5,
-        "error": "ValueError: the reward of term 'near' is NaN" if state == "failed" else None,
-        "versions": VERSIONS,
-    }
-    (folder / "status.json").write_text(json.dumps(status))
+    _write_status(folder, state, total)
     wins = np.arange(episodes) < round(float(succeeded[-1]) * episodes)
     final = wins.astype(float) if score == "success" else np.full(episodes, returns[-1])
     result = {
@@ -92,6 +81,25 @@ def write_run(
         result["bound"] = [bound] * episodes
     (folder / "result.json").write_text(json.dumps(result))
     return folder
+
+
+def _write_metrics(folder: Path, columns: Mapping[str, FloatArray], points: int | None) -> None:
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(list(zip(*columns.values(), strict=True))[:points])
+
+
+def _write_status(folder: Path, state: str, steps: int) -> None:
+    status = {
+        "state": state,
+        "step": steps,
+        "total_steps": steps,
+        "wall_s": 12.5,
+        "error": "ValueError: the reward of term 'near' is NaN" if state == "failed" else None,
+        "versions": VERSIONS,
+    }
+    (folder / "status.json").write_text(json.dumps(status))
 
 
 def write_transcripts(folder: Path, text: str = "Hm.", reply: str = "94", turns: int = 2) -> None:

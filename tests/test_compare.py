@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,27 @@ def test_what_only_tells(
     monkeypatch.setattr(sys, "argv", ["rewardsmith", *arguments])
     assert main() == 0
     assert len(capsys.readouterr().out) > 4
+
+
+def test_a_name_of_several_things_shows_them_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rewardsmith", "show", "matchtir"])
+    assert main() == 0
+    told = capsys.readouterr().out
+    assert "reward=matchtir" in told
+    assert "agent=matchtir" in told
+
+
+def test_a_job_leaves_the_logging_of_its_process_alone(
+    small_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, root = logging.getLogger("a.library"), logging.getLogger()
+    before = (library.disabled, root.level, list(root.handlers))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rewardsmith", "train", *small_run])
+    assert main() == 0
+    assert (library.disabled, root.level, list(root.handlers)) == before
 
 
 UNWRITTEN = {"hopper_jump", "ant_jump", "ant_flip"}

@@ -23,11 +23,9 @@ SECRET = "sk-do-not-tell-anybody"
 
 
 def test_a_search_survives_every_fault_and_says_what_was_lost(tmp_path: Path) -> None:
-    good, wrong = fenced(program(1.0)), fenced(program(1.0).replace("compute_reward", "pay"))
     faults = [503, None, {"status": 429, "retry_after": "0"}, None, "hang", "hang"]
-    faults += ["truncated", "huge", "filtered", "reset", None, {"status": 400}]
-    answers = [good] * 6 + ["Go nearer.", wrong]  # the n-th of a body that is always the same
-    with serving(Script(answers=answers, faults=faults[:-1])) as server:
+    faults += ["truncated", "huge", "filtered", "reset", None]
+    with serving(Script(answers=[fenced(program(1.0))], faults=faults)) as server:
         endpoint = Endpoint(server.url, "m", timeout_s=1.0, retries=1, first_wait_s=0.01)
         calls = SqliteCalls(tmp_path / "journal.sqlite")
         client = Recorded(OpenAIChat(endpoint), calls)

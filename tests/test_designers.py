@@ -15,8 +15,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from line_card import CARD
 
-from rewardsmith.envs import ConfigError, EnvCard, Field
+from rewardsmith.envs import ConfigError
 from rewardsmith.llm_reward_design.archive import GIVEN, Archive, Candidate, best
 from rewardsmith.llm_reward_design.brief import Brief, Reflection
 from rewardsmith.llm_reward_design.client import Completion, Message, Request
@@ -33,16 +34,6 @@ from rewardsmith.llm_reward_design.designers import (
 from rewardsmith.llm_reward_design.designers.library import tf_idf
 from rewardsmith.llm_reward_design.program import Provenance, RewardProgram, inputs
 
-CARD = EnvCard(
-    id="Line-v0",
-    goal="Reach the goal at the end of the line.",
-    observation=(
-        Field("place", "where it is", (0, 2), unit="m", low=0.0, high=9.0),
-        Field("speed", "how fast it is", (2, 3), unit="m/s"),
-    ),
-    action=(Field("push", "force along the line", (0, 1), low=-1.0, high=1.0),),
-    facts=(Field("is_near", "within a metre of the goal", low=0.0, high=1.0),),
-)
 BRIEF = Brief(CARD, CARD.goal, seed=5)
 TITLES = {"Eureka": "2310.12931", "Text2Reward": "2309.11489"}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
+import line_card
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,18 +27,17 @@ from rewardsmith.llm_reward_design.prompts import names, prompt
 from rewardsmith.rewards import Transition
 
 PACKAGE = Path(prompts.__file__).parents[1]
-CARD = EnvCard(
-    id="Line-v0",
+CARD = replace(
+    line_card.CARD,
     goal="Reach the goal.",
     observation=(
-        Field("place", "where it is", (0, 2), unit="m", low=0.0, high=9.0),
-        Field("speed", "how fast it is", (2, 3), unit="m/s"),
+        *line_card.CARD.observation,
         Field("not a name", "cannot be an argument", (3, 4)),
         Field("lambda", "cannot be one either", (4, 5)),
     ),
     action=(Field("push", "force along the line", unit="N", low=-1.0),),
     facts=(
-        Field("is_near", "within a metre of the goal", low=0.0, high=1.0),
+        *line_card.CARD.facts,
         Field("original_reward", "what a person pays for"),
     ),
     success="It stands on the goal.",

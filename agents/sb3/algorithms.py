@@ -55,22 +55,22 @@ def check_settings(name: str, settings: Mapping[str, Any], action_space: gym.Spa
         )
 
 
-def build_model(
-    name: str, settings: Mapping[str, Any], env: VecEnv, *, seed: int, device: str
-) -> BaseAlgorithm:
-    """Builds an agent.
+def build_model(config: Mapping[str, Any], env: VecEnv, *, device: str) -> BaseAlgorithm:
+    """Builds the agent of a configuration.
 
     Args:
-        name: A key of `ALGORITHMS`.
-        settings: SB3's constructor arguments; `action_noise: 0.1` stands for Gaussian noise
-            of that standard deviation per component.
+        config: A `train` configuration. `agent.settings` are SB3's constructor arguments, of
+            which `action_noise: 0.1` stands for Gaussian noise of that standard deviation per
+            component, and `agent.gamma` is the discount where they name none; `seed` seeds
+            numpy, torch, the action space and the environment.
         env: Where it learns.
-        seed: Seeds numpy, torch, the action space and the environment.
         device: "cpu", "cuda" or "auto".
 
     Raises:
-        ConfigError: If the algorithm refuses its settings.
+        ConfigError: If the algorithm is unknown, or it refuses its settings or the task.
     """
+    agent = config["agent"]
+    name, settings = agent["algorithm"], {"gamma": agent["gamma"], **agent["settings"]}
     check_settings(name, settings, env.action_space)
     arguments = dict(settings)
     noise = arguments.get("action_noise")
@@ -82,6 +82,6 @@ def build_model(
         arguments["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, float(noise)))
     arguments.setdefault("policy", "MlpPolicy")
     try:
-        return algorithm(name)(env=env, seed=seed, device=device, verbose=0, **arguments)
+        return algorithm(name)(env=env, seed=config["seed"], device=device, verbose=0, **arguments)
     except (AssertionError, TypeError, ValueError) as error:
-        raise ConfigError(f"agent.settings {dict(settings)} do not suit {name}: {error}") from error
+        raise ConfigError(f"agent.settings {settings} do not suit {name}: {error}") from error

@@ -78,18 +78,15 @@ def _start_or_resume(
 ) -> tuple[Schedule, Any]:
     from stable_baselines3.common.logger import Logger
 
-    agent, adapter = config["agent"], VectorAdapter(recorder)
+    adapter = VectorAdapter(recorder)
     saved = checkpoint.load(folder.checkpoint)
     if saved is None:
         schedule = Schedule(config["total_steps"], config["evaluation"]["points"])
-        settings = {"gamma": agent["gamma"], **agent["settings"]}
-        model = build_model(
-            agent["algorithm"], settings, adapter, seed=config["seed"], device=config["device"]
-        )
+        model = build_model(config, adapter, device=config["device"])
     else:
         schedule = saved["extra"]
         model = checkpoint.put_back(
-            saved, algorithm(agent["algorithm"]), recorder, adapter, config["device"]
+            saved, algorithm(config["agent"]["algorithm"]), recorder, adapter, config["device"]
         )
     model.set_logger(Logger(None, []))
     return schedule, model

@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 from rewardsmith.agents.wording import count, estimate_text, steps_text
-from rewardsmith.llm_reward_design.record import SearchRecord, is_search
-from rewardsmith.llm_reward_design.report.page import (
+from rewardsmith.llm_reward_design.final import (
     BEST,
     FINAL,
     HUMAN,
@@ -22,6 +21,7 @@ from rewardsmith.llm_reward_design.report.page import (
     final_of,
     normalised_text,
 )
+from rewardsmith.llm_reward_design.record import SearchRecord, is_search
 
 HEAD = (
     "| task | sparse | human | best program | human-normalised | programs | longest training |\n"

@@ -51,7 +51,7 @@ def family_tree(record: SearchRecord) -> Drawing:
             if parent in places:
                 _join(axes, places[parent], places[one.id], one.id in line and parent in line)
     for one in record.tried:
-        _mark(axes, one, places[one.id], record)
+        _mark(axes, one, places[one.id], record, lit=one.id in line)
     axes.set_xlim(-0.3, len(rounds) - 0.3)
     axes.set_ylim(-tallest + 0.3, 0.7)
     axes.set_xticks(range(len(rounds)), [round_name(number) for number in rounds])
@@ -179,9 +179,10 @@ def _join(axes: Axes, start: tuple[float, float], end: tuple[float, float], lit:
     )
 
 
-def _mark(axes: Axes, one: Tried, place: tuple[float, float], record: SearchRecord) -> None:
+def _mark(
+    axes: Axes, one: Tried, place: tuple[float, float], record: SearchRecord, *, lit: bool
+) -> None:
     scores = [t.score for t in record.tried if t.score is not None]
-    lit = one.id in ancestry(record)
     if one.score is None:
         axes.scatter(*place, marker=_UNTRAINED[one.state], s=34, color=WARN, zorder=3)
         label = one.state

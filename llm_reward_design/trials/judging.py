@@ -47,14 +47,7 @@ class TaskJudge:
         torch.set_num_threads(1)
         agent, gamma = config["agent"], float(config["agent"]["gamma"])
         self._task = pay_and_record(make_task(config["env"], agent["n_envs"]), task_design(), gamma)
-        settings = {"gamma": agent["gamma"], **agent["settings"]}
-        self._model = build_model(
-            agent["algorithm"],
-            settings,
-            VectorAdapter(self._task),
-            seed=config["seed"],
-            device="cpu",
-        )
+        self._model = build_model(config, VectorAdapter(self._task), device="cpu")
         self._evaluator = Evaluator(
             config["env"], task_design(), gamma=gamma, episodes=episodes, seed=seed
         )

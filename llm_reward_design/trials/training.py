@@ -94,17 +94,9 @@ def _learn(config: Mapping[str, Any], task: Any, payload: Mapping[str, Any]) -> 
     from rewardsmith.agents.sb3.algorithms import build_model
     from rewardsmith.llm_reward_design.trials.milestones import Milestones
 
-    agent = config["agent"]
     env = VectorRewardWrapper(task, design_of(payload["source"]))
-    recorder = EpisodeRecorder(env, float(agent["gamma"]))
-    settings = {"gamma": agent["gamma"], **agent["settings"]}
-    model: Any = build_model(
-        agent["algorithm"],
-        settings,
-        VectorAdapter(recorder),
-        seed=config["seed"],
-        device=config["device"],
-    )
+    recorder = EpisodeRecorder(env, float(config["agent"]["gamma"]))
+    model: Any = build_model(config, VectorAdapter(recorder), device=config["device"])
     model.set_logger(Logger(None, []))
     milestones = Milestones(
         recorder, Path(payload["folder"]), int(config["total_steps"]), int(payload["points"])
