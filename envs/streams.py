@@ -57,6 +57,10 @@ class Streams(Stateful):
         bits = mix(self.key[rows] + self.counter[rows] * _GOLDEN)
         return (bits >> _S11).astype(np.float64) * _UNIT
 
+    def give_back(self, rows: IntArray, draws: int) -> None:
+        """Undoes the last `draws` draws from each of `rows`."""
+        self.counter[rows] -= np.uint64(draws)
+
     def integers(self, rows: IntArray, high: int) -> IntArray:
         """Draws one integer in [0, high) per row; the bias is below high / 2**53."""
         return (self.uniform(rows) * high).astype(np.int64)

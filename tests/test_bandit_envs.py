@@ -12,10 +12,10 @@ from scipy.stats import kstest
 
 from rewardsmith.envs import BatchEnv, EnvError, Streams
 from rewardsmith.envs.bandits.adversarial import AdversarialBandit
-from rewardsmith.envs.bandits.draws import normals, uniforms
 from rewardsmith.envs.bandits.gaussian import GaussianBandit
 from rewardsmith.envs.bandits.linear import LinearBandit
 from rewardsmith.envs.bandits.tallying import TallyingBandit
+from rewardsmith.envs.draws import normals, uniforms
 
 # ---- Draws ------------------------------------------------------------------------------
 

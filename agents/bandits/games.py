@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rewardsmith.agents.bandits.growth import growth_of
 from rewardsmith.agents.bandits.players import Player
 from rewardsmith.envs.bandits.matrix_value import checked_payoff, game_value, low_and_width
 from rewardsmith.envs.errors import ConfigError
@@ -43,11 +44,7 @@ class GameHistory:
         Raises:
             ConfigError: If there are fewer than two checkpoints of positive exploitability.
         """
-        mean = self.exploitability.mean(axis=1)
-        told = mean > 0.0
-        if told.sum() < 2:
-            raise ConfigError("the growth needs two checkpoints of positive exploitability")
-        return float(np.polyfit(np.log(self.rounds[told]), np.log(mean[told]), 1)[0])
+        return growth_of("exploitability", self.rounds, self.exploitability)
 
 
 def play_game(

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from rewardsmith.agents.bandits.agent import BanditAgent
+from rewardsmith.agents.bandits.growth import growth_of
 from rewardsmith.agents.bandits.match import Match
 from rewardsmith.envs.errors import ConfigError, EnvError
 from rewardsmith.envs.stateful import FloatArray, IntArray
@@ -40,11 +41,7 @@ class History:
         Raises:
             ConfigError: If there are fewer than two checkpoints of positive regret.
         """
-        mean = self.regret.mean(axis=1)
-        told = mean > 0.0
-        if told.sum() < 2:
-            raise ConfigError("the growth of regret needs two checkpoints of positive regret")
-        return float(np.polyfit(np.log(self.rounds[told]), np.log(mean[told]), 1)[0])
+        return growth_of("regret", self.rounds, self.regret)
 
 
 def play(

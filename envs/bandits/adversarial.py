@@ -10,12 +10,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, arm_field, check_arms, last_reward_field
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 KINDS = ("switch", "random_walk")
@@ -168,8 +169,7 @@ def _check(
     arms: int, kind: str, horizon: int, switches: Sequence[float], gap: float, step: float
 ) -> None:
     """Says which option cannot work."""
-    if arms < 2:
-        raise EnvError(f"a bandit needs at least 2 arms, got {arms}")
+    check_arms(arms)
     if kind not in KINDS:
         raise EnvError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}")
     if horizon < 1:
@@ -187,10 +187,8 @@ def _card(arms: int, kind: str, time_limit: int | None) -> EnvCard:
     return EnvCard(
         id="rewardsmith/AdversarialBandit-v0",
         goal=f"Earn as much as the best of {arms} arms would have, although {changes}.",
-        observation=(
-            Field("last_reward", "what the last pull paid, 0 at the start", (0, 1), low=0, high=1),
-        ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        observation=(last_reward_field(),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "an arm of the highest chance was pulled", low=0.0, high=1.0),
             Field(

@@ -10,17 +10,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import count_arms, given_means
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
 from rewardsmith.envs.bandits.priors import Prior, beta_prior, betas
-from rewardsmith.envs.bandits.stationary import (
-    StationaryBandit,
-    count_arms,
-    given_means,
-    stationary_card,
-)
-from rewardsmith.envs.batch import SingleEnv
+from rewardsmith.envs.bandits.stationary import StationaryBandit, stationary_card
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 

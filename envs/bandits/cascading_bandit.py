@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import always
 from rewardsmith.envs.bandits.best_permutation import (
     best_permutation,
     check_length,
@@ -17,9 +18,10 @@ from rewardsmith.envs.bandits.best_permutation import (
 )
 from rewardsmith.envs.bandits.cascade import filled
 from rewardsmith.envs.bandits.cascade_batch import TIE, CascadeBatch, action_field, click_fields
-from rewardsmith.envs.batch import Info, SingleEnv
+from rewardsmith.envs.batch import Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 
@@ -153,18 +155,13 @@ def _pays(rewards: Sequence[float] | None, count: int) -> FloatArray:
     return pays
 
 
-def _oracle(best: IntArray, observation: np.ndarray) -> IntArray:
-    """Shows the best list in each of n rows."""
-    return np.tile(best, (len(observation), 1))
-
-
 def _card(
     length: int, given: FloatArray | None, pays: FloatArray, time_limit: int | None
 ) -> EnvCard:
     items, oracle = len(pays), None
     if given is not None:
         best, _ = best_permutation(given, pays, 0.0, length)
-        oracle = functools.partial(_oracle, filled(best, items))
+        oracle = functools.partial(always, filled(best, items))
     return EnvCard(
         id="rewardsmith/CascadingBandit-v0",
         goal=f"Earn as much as possible by finding out which {length} of {items} items to show, "

@@ -13,9 +13,10 @@ from gymnasium.vector import AutoresetMode
 from rewardsmith.envs.bandits.best_permutation import list_value
 from rewardsmith.envs.bandits.cascade import CascadeModel, filled
 from rewardsmith.envs.bandits.cascade_batch import TIE, CascadeBatch, action_field, click_fields
-from rewardsmith.envs.batch import Info, SingleEnv
+from rewardsmith.envs.batch import Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 TABLES = ("attraction", "reward", "transition")

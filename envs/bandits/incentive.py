@@ -11,9 +11,10 @@ from gymnasium.vector import AutoresetMode
 
 from rewardsmith.envs.bandits.bernoulli import BernoulliBandit
 from rewardsmith.envs.bandits.priors import Prior, beta_prior
-from rewardsmith.envs.batch import Info, SingleEnv
+from rewardsmith.envs.batch import Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import FloatArray
 
 

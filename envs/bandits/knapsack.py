@@ -9,13 +9,20 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import (
+    NO_ARM,
+    arm_field,
+    count_arms,
+    given_means,
+    last_reward_field,
+)
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
 from rewardsmith.envs.bandits.knapsack_lp import lp_mixes
-from rewardsmith.envs.bandits.stationary import NO_ARM, count_arms, given_means
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 KINDS = ("pricing", "drawn", "given")
@@ -211,10 +218,10 @@ def _card(arms: int, d: int, budget: float, horizon: int, time_limit: int | None
         id="rewardsmith/KnapsackBandit-v0",
         goal=f"Earn as much as possible with {arms} arms before a budget of {budget:g} is used up.",
         observation=(
-            Field("last_reward", "what the last pull paid, 0 at the start", (0, 1), low=0, high=1),
+            last_reward_field(),
             Field("share_left", "share of every budget that is left", (1, 1 + d), low=0, high=1),
         ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "an arm of the best mix was pulled", low=0.0, high=1.0),
             Field(

@@ -8,12 +8,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, arm_field, check_arms
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import normals
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import normals
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 
@@ -65,8 +66,7 @@ class LinearBandit(BatchEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
     ) -> None:
-        if arms < 2:
-            raise EnvError(f"a bandit needs at least 2 arms, got {arms}")
+        check_arms(arms)
         if features < 1:
             raise EnvError(f"features must be at least 1, got {features}")
         if not (np.isfinite(sigma) and sigma >= 0.0):
@@ -148,7 +148,7 @@ def _card(arms: int, features: int, time_limit: int | None) -> EnvCard:
                 high=1.0,
             ),
         ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "the best arm of the round was pulled", low=0.0, high=1.0),
             Field("regret", "best mean of the round - mean of the pulled arm", low=0.0, high=2.0),

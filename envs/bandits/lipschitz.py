@@ -9,16 +9,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, count_arms
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.stationary import (
-    NO_ARM,
-    StationaryBandit,
-    count_arms,
-    stationary_card,
-)
-from rewardsmith.envs.batch import SingleEnv
+from rewardsmith.envs.bandits.stationary import StationaryBandit, stationary_card
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import FloatArray, IntArray
 
 _MOST_COLUMNS = 25

@@ -8,12 +8,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, arm_field, check_arms
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 
@@ -72,8 +73,7 @@ class LipschitzContexts(BatchEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
     ) -> None:
-        if arms < 2:
-            raise EnvError(f"a bandit needs at least 2 arms, got {arms}")
+        check_arms(arms)
         if not (np.isfinite(lipschitz) and lipschitz > 0.0):
             raise EnvError(f"lipschitz must be a finite number above 0, got {lipschitz}")
         if contexts is not None and contexts < 1:
@@ -146,7 +146,7 @@ def _card(arms: int, lipschitz: float, time_limit: int | None) -> EnvCard:
         "context; chances in two contexts differ by at most "
         f"{lipschitz:g} times their distance.",
         observation=(Field("context", "context of the coming round", (0, 1), low=0.0, high=1.0),),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "the best arm of the round was pulled", low=0.0, high=1.0),
             Field("regret", "best mean of the round - mean of the pulled arm", low=0.0, high=1.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rewardsmith.envs.bandits.stationary import NO_ARM
+from rewardsmith.envs.bandits.arms import NO_ARM
 from rewardsmith.envs.drawing import BLUE, GOLD, GREEN, GREY, GRID, PAPER, RED, WHITE, Canvas
 from rewardsmith.envs.stateful import FloatArray
 

@@ -9,13 +9,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.bandits.draws import uniforms
+from rewardsmith.envs.bandits.arms import NO_ARM
 from rewardsmith.envs.bandits.matrix_drawing import draw_game
 from rewardsmith.envs.bandits.matrix_value import game_value
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 OPPONENTS = ("hedge", "best_response", "uniform")

@@ -9,13 +9,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from rewardsmith.envs.bandits.cascade_batch import TIE, action_field
-from rewardsmith.envs.bandits.draws import normals, uniforms
 from rewardsmith.envs.bandits.page_utility import PageUtility
 from rewardsmith.envs.bandits.ranking_metrics import discounts
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.drawing import BLUE, GOLD, GREEN, GREY, GRID, ORANGE, PAPER, RED, Canvas
+from rewardsmith.envs.draws import normals, uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 STEEPNESS = 4.0

@@ -8,12 +8,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, arm_field
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 
@@ -146,7 +147,7 @@ def _card(arms: int, policies: int, time_limit: int | None) -> EnvCard:
                 high=arms - 1,
             ),
         ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "the arm was as good as the best policy's", low=0.0, high=1.0),
             Field(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rewardsmith.envs.bandits.draws import uniforms
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.envs.streams import Streams

@@ -11,12 +11,13 @@ from gymnasium.vector import AutoresetMode
 from rewardsmith.envs.bandits.best_permutation import check_length
 from rewardsmith.envs.bandits.cascade import without_repeats
 from rewardsmith.envs.bandits.cascade_batch import action_field
-from rewardsmith.envs.bandits.draws import normals
 from rewardsmith.envs.bandits.ranking_metrics import ndcg, pair_easiness, recall, reciprocal_rank
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.drawing import BLUE, GREEN, GREY, GRID, PAPER, Canvas
+from rewardsmith.envs.draws import normals
 from rewardsmith.envs.errors import EnvError, unknown
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 METRICS = ("mean_recall", "recall_1", "recall_3", "recall_5", "mrr", "ndcg")

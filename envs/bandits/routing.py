@@ -9,13 +9,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.bandits.draws import uniforms
+from rewardsmith.envs.bandits.arms import NO_ARM, always, given_means
 from rewardsmith.envs.bandits.layered_graph import LayeredGraph
 from rewardsmith.envs.bandits.routing_drawing import draw_paths
-from rewardsmith.envs.bandits.stationary import NO_ARM, given_means
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 KINDS = ("stochastic", "adversarial")
@@ -185,15 +186,13 @@ def _check(layers: int, width: int, kind: str, means: object, horizon: int) -> N
         raise EnvError(f"horizon must be at least 1 round, got {horizon}")
 
 
-def _oracle(path: IntArray, observation: np.ndarray) -> IntArray:
-    """Takes the same path in each of n rows."""
-    return np.tile(path, (len(observation), 1))
-
-
 def _card(
     graph: LayeredGraph, kind: str, given: FloatArray | None, time_limit: int | None
 ) -> EnvCard:
-    oracle = None if given is None else functools.partial(_oracle, graph.shortest(given[None])[0])
+    oracle = None
+    if given is not None:
+        (path,), _ = graph.shortest(given[None])
+        oracle = functools.partial(always, path)
     turns = "" if kind == "stochastic" else ", although all chances change halfway"
     return EnvCard(
         id="rewardsmith/RoutingBandit-v0",

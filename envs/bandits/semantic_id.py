@@ -11,9 +11,10 @@ from gymnasium.vector import AutoresetMode
 from rewardsmith.envs.bandits.item_catalogue import CUTOFF, Catalogue
 from rewardsmith.envs.bandits.item_trie import OPEN, ItemTrie, semantic_ids
 from rewardsmith.envs.bandits.semantic_id_card import semantic_id_card
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.drawing import BLUE, GREEN, GREY, GRID, PAPER, Canvas
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 NO_ITEM_COSINE = -1.0

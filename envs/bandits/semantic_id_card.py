@@ -63,7 +63,26 @@ def semantic_id_card(
         "search": ("query", f"one of {items} items that is relevant to the query and engages",
                    "a relevant item was spelled"),
     }[kind]  # fmt: skip
-    facts = {
+    return EnvCard(
+        id="rewardsmith/SemanticID-v0",
+        goal=f"Spell, in {levels} tokens, the id of {aim}.",
+        observation=(
+            Field("context", f"features of the {asker}", (0, features), low=-1.0, high=1.0),
+            Field("prefix", "tokens so far, one-hot per level", (features, width),
+                  low=0.0, high=1.0),
+        ),
+        action=(Field("token", "the next token", low=0.0, high=actions - 1),),
+        facts=_facts(success, items, levels),
+        success=f"At the end, {success}.",
+        time_limit=time_limit,
+        oracle=functools.partial(spell, shown, codes[target], tokens, unordered),
+        human_design="Besides the task's reward, pay a little for every token of the target.",
+        source="arXiv 2602.10699; arXiv 2508.15308; arXiv 2509.03236.",
+    )  # fmt: skip
+
+
+def _facts(success: str, items: int, levels: int) -> tuple[Field, ...]:
+    shares = {
         "success": success,
         "legal": "which actions lead on to an item, one entry per action",
         "valid": "the last token led on to an item; true at the start",
@@ -74,26 +93,11 @@ def semantic_id_card(
         "ctr": "click-through rate of the spelled item, 0 if there is none",
         "cvr": "conversion rate of the spelled item, 0 if there is none",
     }
-    return EnvCard(
-        id="rewardsmith/SemanticID-v0",
-        goal=f"Spell, in {levels} tokens, the id of {aim}.",
-        observation=(
-            Field("context", f"features of the {asker}", (0, features), low=-1.0, high=1.0),
-            Field("prefix", "tokens so far, one-hot per level", (features, width),
-                  low=0.0, high=1.0),
-        ),
-        action=(Field("token", "the next token", low=0.0, high=actions - 1),),
-        facts=(
-            *(Field(name, meaning, low=0.0, high=1.0) for name, meaning in facts.items()),
-            Field("level", "tokens given so far", low=0.0, high=levels),
-            Field("item", f"the spelled item, {items} if none", low=0.0, high=items),
-            Field("target", "the item of highest score", low=0.0, high=items - 1),
-            Field("prefix_cosine", "cosine of the target with the mean of the items that the "
-                  "tokens leave open, -1 if there is none", low=-1.0, high=1.0),
-        ),
-        success=f"At the end, {success}.",
-        time_limit=time_limit,
-        oracle=functools.partial(spell, shown, codes[target], tokens, unordered),
-        human_design="Besides the task's reward, pay a little for every token of the target.",
-        source="arXiv 2602.10699; arXiv 2508.15308; arXiv 2509.03236.",
+    return (
+        *(Field(name, meaning, low=0.0, high=1.0) for name, meaning in shares.items()),
+        Field("level", "tokens given so far", low=0.0, high=levels),
+        Field("item", f"the spelled item, {items} if none", low=0.0, high=items),
+        Field("target", "the item of highest score", low=0.0, high=items - 1),
+        Field("prefix_cosine", "cosine of the target with the mean of the items that the "
+              "tokens leave open, -1 if there is none", low=-1.0, high=1.0),
     )  # fmt: skip

@@ -9,13 +9,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM
 from rewardsmith.envs.bandits.cascade_batch import TIE
 from rewardsmith.envs.bandits.drawing import draw_arms
 from rewardsmith.envs.bandits.session_model import SessionModel
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 MYOPIC, NOURISHING = (0.6, 0.1), (0.4, 0.5)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, always, arm_field, last_reward_field
 from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
-from rewardsmith.envs.errors import EnvError
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
-
-NO_ARM = -1
 
 
 class StationaryBandit(BatchEnv):
@@ -102,41 +99,6 @@ class StationaryBandit(BatchEnv):
         }
 
 
-def given_means(
-    name: str,
-    means: Sequence[float] | None,
-    arms: int | None,
-    ends: tuple[float, float] | None = None,
-) -> FloatArray | None:
-    """Returns the option called `name` as an array, or None where means are to be drawn.
-
-    Raises:
-        EnvError: If it is no list of finite numbers between `ends`, or disagrees with `arms`.
-    """
-    if means is None:
-        return None
-    given = np.asarray(means, dtype=np.float64)
-    low, high = ends or (-np.finfo(np.float64).max, np.finfo(np.float64).max)
-    if given.ndim != 1 or not ((given >= low) & (given <= high)).all():
-        kind = "finite numbers" if ends is None else f"numbers in [{low:g}, {high:g}]"
-        raise EnvError(f"{name} must be a list of {kind}, got {given}")
-    if arms is not None and arms != len(given):
-        raise EnvError(f"arms is {arms} but {name} has {len(given)} entries; leave arms out")
-    return given
-
-
-def count_arms(arms: int | None, given: FloatArray | None) -> int:
-    """Returns the number of arms, 10 unless something says otherwise.
-
-    Raises:
-        EnvError: If it is below 2.
-    """
-    count = len(given) if given is not None else 10 if arms is None else arms
-    if count < 2:
-        raise EnvError(f"a bandit needs at least 2 arms, got {count}")
-    return count
-
-
 def stationary_card(
     name: str,
     goal: str,
@@ -164,12 +126,8 @@ def stationary_card(
     return EnvCard(
         id=name,
         goal=goal,
-        observation=(
-            Field(
-                "last_reward", "what the last pull paid, 0 at the start", (0, 1), low=low, high=high
-            ),
-        ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        observation=(last_reward_field(low, high),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "the best arm was pulled", low=0.0, high=1.0),
             Field(
@@ -181,12 +139,7 @@ def stationary_card(
         success="The last pull was of a best arm.",
         score="return",
         time_limit=time_limit,
-        oracle=None if given is None else functools.partial(_pull, int(given.argmax())),
+        oracle=None if given is None else functools.partial(always, int(given.argmax())),
         human_design="Besides the task's reward, charge every pull its regret.",
         source=source,
     )
-
-
-def _pull(arm: int, observation: np.ndarray) -> IntArray:
-    """Pulls the same arm in each of n rows."""
-    return np.full(len(observation), arm, dtype=np.int64)

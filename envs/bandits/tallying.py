@@ -9,12 +9,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from rewardsmith.envs.bandits.arms import NO_ARM, arm_field, check_arms, last_reward_field
 from rewardsmith.envs.bandits.drawing import draw_arms
-from rewardsmith.envs.bandits.draws import uniforms
-from rewardsmith.envs.bandits.stationary import NO_ARM
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 EARLY_LOSS, LATE_LOSS = 0.9, 0.1
@@ -160,8 +161,7 @@ single = functools.partial(SingleEnv, TallyingBandit)
 
 def _check(arms: int, weights: FloatArray, threshold: float) -> None:
     """Says which option cannot work."""
-    if arms < 2:
-        raise EnvError(f"a bandit needs at least 2 arms, got {arms}")
+    check_arms(arms)
     inside = weights.ndim == 1 and ((weights >= 0.0) & (weights <= 1.0)).all()
     if not (inside and weights.sum() > 0.0):
         raise EnvError(
@@ -175,10 +175,8 @@ def _card(arms: int, full: float, time_limit: int | None) -> EnvCard:
     return EnvCard(
         id="rewardsmith/TallyingBandit-v0",
         goal=f"Find the one of {arms} arms that pays best once it has been played for a while.",
-        observation=(
-            Field("last_reward", "what the last pull paid, 0 at the start", (0, 1), low=0, high=1),
-        ),
-        action=(Field("arm", "which arm to pull", low=0.0, high=arms - 1),),
+        observation=(last_reward_field(),),
+        action=(arm_field(arms),),
         facts=(
             Field("success", "the best arm was pulled", low=0.0, high=1.0),
             Field(

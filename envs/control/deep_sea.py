@@ -7,12 +7,12 @@ import functools
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.control import glyphs
 from rewardsmith.envs.control.finite import FiniteEnv, Tables
 from rewardsmith.envs.drawing import Canvas, Colour
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import IntArray
 
 SIZES = range(2, 51)

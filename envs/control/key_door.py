@@ -7,7 +7,6 @@ import functools
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.control import glyphs
 from rewardsmith.envs.control.finite import FiniteEnv
@@ -22,6 +21,7 @@ from rewardsmith.envs.control.key_room import (
 )
 from rewardsmith.envs.drawing import GRID, INK, PAPER, Canvas
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import IntArray
 
 SIZES = range(6, 33)

@@ -8,11 +8,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import BatchEnv, Info, SingleEnv
+from rewardsmith.envs.batch import BatchEnv, Info
 from rewardsmith.envs.card import EnvCard, Field
 from rewardsmith.envs.control.walls import Walls
 from rewardsmith.envs.drawing import BLUE, GREEN, GRID, INK, PAPER, WHITE, Canvas, Point
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 
 BOXES = np.array([[0.25, 0.7, 0.65, 0.8], [0.55, 0.2, 0.65, 0.8], [0.25, 0.2, 0.65, 0.3]])
@@ -169,23 +170,26 @@ def _oracle(step_length: float, observation: np.ndarray) -> np.ndarray:
     return np.asarray(ahead / np.maximum(longest, step_length), dtype=np.float32)
 
 
+_OBSERVATION = (
+    Field("position", "x and y of the point", (0, 2), unit="m", low=0.0, high=1.0),
+    Field("goal", "x and y of the goal", (2, 4), unit="m", low=0.0, high=1.0),
+    Field(
+        "places_code",
+        "position and goal again, from the middle of the square",
+        (4, 8),
+        unit="m/4",
+        low=-2.0,
+        high=2.0,
+    ),
+)
+
+
 def _card(step_length: float, time_limit: int | None) -> EnvCard:
     diagonal = float(np.sqrt(2))
     return EnvCard(
         id="rewardsmith/PointMaze-v0",
         goal="Move the point round the U-shaped wall to the goal behind it.",
-        observation=(
-            Field("position", "x and y of the point", (0, 2), unit="m", low=0.0, high=1.0),
-            Field("goal", "x and y of the goal", (2, 4), unit="m", low=0.0, high=1.0),
-            Field(
-                "places_code",
-                "position and goal again, from the middle of the square",
-                (4, 8),
-                unit="m/4",
-                low=-2.0,
-                high=2.0,
-            ),
-        ),
+        observation=_OBSERVATION,
         action=(
             Field(
                 "move",

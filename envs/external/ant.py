@@ -7,7 +7,15 @@ import math
 from typing import Any
 
 from rewardsmith.envs.card import EnvCard, Field
-from rewardsmith.envs.external.hopper import AIRBORNE, airborne
+from rewardsmith.envs.external.locomotion import (
+    AIRBORNE,
+    X_VELOCITY,
+    airborne,
+    healthy,
+    turned_field,
+    x_position,
+    x_velocity,
+)
 from rewardsmith.envs.external.preset import MUJOCO, Preset
 from rewardsmith.envs.external.success import Threshold
 from rewardsmith.envs.external.turning import TURNED, Turning
@@ -44,8 +52,7 @@ _FORWARD = EnvCard(
     ),
     facts=(
         Field("x_position", "place of the torso along x; starts near 0", unit="m"),
-        Field("x_velocity", "mean velocity along x over the step; at reset the velocity",
-              unit="m/s"),
+        X_VELOCITY,
         Field("upright", "cosine of the tilt of the torso: 1 level, -1 upside down", low=-1,
               high=1),
         Field("healthy", "1 while the torso is between 0.2 and 1 m high", low=0, high=1),
@@ -56,24 +63,17 @@ _FORWARD = EnvCard(
 )  # fmt: skip
 
 
-def _x(env: Any) -> float:
-    return float(env.data.qpos[0])
-
-
-def _velocity(env: Any) -> float:
-    return float(env.data.qvel[0])
-
-
 def _upright(env: Any) -> float:
     _, x, y, _ = env.data.qpos[3:7]
     return float(1.0 - 2.0 * (x * x + y * y))
 
 
-def _healthy(env: Any) -> float:
-    return float(env.is_healthy)
-
-
-_READERS = {"x_position": _x, "x_velocity": _velocity, "upright": _upright, "healthy": _healthy}
+_READERS = {
+    "x_position": x_position,
+    "x_velocity": x_velocity,
+    "upright": _upright,
+    "healthy": healthy,
+}
 _SHARED = tuple(fact for fact in _FORWARD.facts if fact.name != "healthy")
 
 # Random torques carry it 3.9 m in the best of 60 episodes.
@@ -109,16 +109,7 @@ FLIP = Preset(
         id="Ant-v5 flip",
         goal="Turn a somersault in the air: turn the torso once right round, in any direction, "
         "while nothing touches the floor.",
-        facts=(
-            *_SHARED,
-            AIRBORNE,
-            Field(
-                TURNED,
-                "roll and pitch of the torso since anything last touched the floor",
-                (0, 2),
-                unit="rad",
-            ),
-        ),
+        facts=(*_SHARED, AIRBORNE, turned_field("anything")),
         human_design="",  # what Gymnasium pays is for running forwards
     ),
     success=(Threshold(TURNED, above=2.0 * math.pi),),

@@ -10,6 +10,15 @@ import gymnasium as gym
 import numpy as np
 
 from rewardsmith.envs.card import EnvCard, Field
+from rewardsmith.envs.external.locomotion import (
+    AIRBORNE,
+    X_VELOCITY,
+    airborne,
+    healthy,
+    turned_field,
+    x_position,
+    x_velocity,
+)
 from rewardsmith.envs.external.preset import MUJOCO, Preset, columns
 from rewardsmith.envs.external.success import Threshold
 from rewardsmith.envs.external.turning import TURNED, Turning
@@ -37,34 +46,14 @@ _FORWARD = EnvCard(
     ),
     facts=(
         Field("x_position", "place of the torso along x; starts at 0", unit="m"),
-        Field("x_velocity", "mean velocity along x over the step; at reset the velocity",
-              unit="m/s"),
+        X_VELOCITY,
         Field("upright", "1 while neither height nor lean counts as fallen", low=0, high=1),
     ),
     human_design="1 while upright + velocity along x - 0.001 |action|^2 at every step",
     source=f"Erez, Tassa and Todorov 2011; {MUJOCO}",
 )  # fmt: skip
 
-
-def _x(env: Any) -> float:
-    return float(env.data.qpos[0])
-
-
-def _velocity(env: Any) -> float:
-    return float(env.data.qvel[0])
-
-
-def _upright(env: Any) -> float:
-    return float(env.is_healthy)
-
-
-def airborne(env: Any) -> float:
-    """Returns 1.0 while nothing touches anything, else 0.0."""
-    return float(env.data.ncon == 0)
-
-
-AIRBORNE = Field("airborne", "1 while nothing touches the floor", low=0.0, high=1.0)
-_READERS = {"x_position": _x, "x_velocity": _velocity, "upright": _upright}
+_READERS = {"x_position": x_position, "x_velocity": x_velocity, "upright": healthy}
 
 # Two metres are out of reach of falling: the hopper is 1.25 m tall, and random torques tip
 # it over within 0.6 m.
@@ -130,15 +119,7 @@ FLIP = Preset(
         id="Hopper-v5 flip",
         goal="Turn a somersault: turn the torso once right round, forwards or backwards, while "
         "nothing but the foot touches the floor.",
-        facts=(
-            *_FORWARD.facts,
-            Field(
-                TURNED,
-                "roll and pitch of the torso since anything but the foot last touched the floor",
-                (0, 2),
-                unit="rad",
-            ),
-        ),
+        facts=(*_FORWARD.facts, turned_field("anything but the foot")),
         human_design="roll * (1 + 0.3 height + 0.1 power - 0.05 velocity along x) at every step, "
         "with roll the angular velocity of the torso backwards and power the torques times the "
         "joint velocities",

@@ -1,4 +1,4 @@
-"""Several draws per row in one array expression, for tasks that need a number per arm."""
+"""Several draws per row in one array expression."""
 
 from __future__ import annotations
 
