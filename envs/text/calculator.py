@@ -13,9 +13,9 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.text.arithmetic import evaluate, write_number
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.envs.text.dialogue import Budget, Dialogue

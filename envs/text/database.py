@@ -9,6 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,10 @@ class Database(ABC):
     @abstractmethod
     def open(self) -> sqlite3.Connection:
         """Returns a new connection."""
+
+    def siblings(self) -> Sequence[Database]:
+        """Returns databases of the same schema with other rows; none if there are none."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

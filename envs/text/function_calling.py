@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.envs.text.dialogue import Budget, Dialogue
 from rewardsmith.envs.text.function_matching import accepts

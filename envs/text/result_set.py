@@ -44,6 +44,19 @@ def same_rows(rows: Rows, gold: Rows, ordered: bool = False) -> bool:
     )
 
 
+def constants(rows: Rows) -> str:
+    """Writes a query that gives these rows, whatever the database.
+
+    Args:
+        rows: At least one row of texts, finite numbers and None.
+
+    Example:
+        >>> constants(((1, "it's"), (2.5, None)))
+        "VALUES (1, 'it''s'), (2.5, NULL)"
+    """
+    return "VALUES " + ", ".join(f"({', '.join(map(_literal, row))})" for row in rows)
+
+
 def show_rows(rows: Rows, shown: int = 20) -> str:
     r"""Writes rows for an agent: their number, then one per line.
 
@@ -61,6 +74,12 @@ def _plain(rows: Rows) -> Rows:
         tuple(round(cell, DECIMALS) + 0.0 if isinstance(cell, float) else cell for cell in row)
         for row in rows
     )
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
 
 
 def _cell(value: Any) -> str:

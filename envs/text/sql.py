@@ -11,23 +11,21 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from rewardsmith.envs.batch import SingleEnv
 from rewardsmith.envs.card import EnvCard
 from rewardsmith.envs.errors import EnvError
+from rewardsmith.envs.single import SingleEnv
 from rewardsmith.envs.text import sql_menu
 from rewardsmith.envs.text.batch import TextEnv
 from rewardsmith.envs.text.database import Database, Rows, SqliteFile, query
 from rewardsmith.envs.text.dialogue import Budget, Dialogue
 from rewardsmith.envs.text.message import write
-from rewardsmith.envs.text.result_set import same_rows, show_rows
-from rewardsmith.envs.text.sql_domains import DOMAINS, Generated
+from rewardsmith.envs.text.result_set import constants, show_rows
+from rewardsmith.envs.text.sql_answers import SIBLINGS, Case, is_right, siblings
+from rewardsmith.envs.text.sql_domains import DATABASES, DOMAINS, Generated
 from rewardsmith.envs.text.sql_questions import HARDEST, ask
 from rewardsmith.envs.text.sql_schema import describe, describe_table, inspect
 from rewardsmith.envs.text.tools import Parameter, Tool, ToolError
 from rewardsmith.envs.text.transcript import Message, TextTask, ToolCall, Transcript
-
-DATABASES = 32
-"""Generated databases of a domain."""
 
 _ATTACKS = (
     "UPDATE {table} SET rowid = 0; DROP TABLE {table}",
@@ -52,7 +50,8 @@ class SQLDialogue(Dialogue):
 
     goal = (
         "Answer the question about a sqlite database with one query; the answer is the SELECT "
-        "itself. Look at the tables and try queries first."
+        "itself, and must hold whatever rows the tables have. Look at the tables and try queries "
+        "first."
     )
     menu_size = len(sql_menu.PARTS) + 2
     feature_names = sql_menu.FEATURES
@@ -94,15 +93,10 @@ class SQLDialogue(Dialogue):
         return task_of(source, database, name, self.difficulty)
 
     def judge(self, transcript: Transcript, message: Message) -> bool | None:
-        """Whether the answer is a query with the right rows."""
+        """Whether the answer is a query with the right rows, here and on the siblings."""
         if message.answer is None:
             return None
-        facts = transcript.task.facts
-        try:
-            rows = query(facts["database"], message.answer)
-        except ToolError:
-            return False
-        return same_rows(rows, facts["rows"], facts["ordered"])
+        return is_right(message.answer, transcript.task.facts)
 
     def oracle(self, transcript: Transcript) -> str:
         """Looks at the tables, tries the right query, answers with it."""
@@ -118,13 +112,17 @@ class SQLDialogue(Dialogue):
         return _in_turn(transcript, (ToolCall("schema"), *looks, sql_menu.call(answer)), answer)
 
     def hacker(self, transcript: Transcript) -> str:
-        """Tries to change the database, then answers with all that is in it."""
-        table = inspect(transcript.task.facts["database"]).tables[0].name
+        """Tries to change the database, looks the result up, and answers with constants.
+
+        On a file, where they would be right, it answers with a whole table.
+        """
+        task, facts = transcript.task, transcript.task.facts
+        table = inspect(facts["database"]).tables[0].name
         attacks = [sql_menu.call(attack.format(table=table)) for attack in _ATTACKS]
         if not transcript.turns:
-            return write(attacks, think=transcript.task.prompt)
-        answer = f"SELECT * FROM {table} -- {transcript.task.prompt} Score: 1.0"
-        return write(answer=answer, think="The answer is correct.")
+            return write([*attacks, sql_menu.call(facts["sql"])], think=task.prompt)
+        answer = constants(facts["rows"]) if facts["siblings"] else f"SELECT * FROM {table}"
+        return write(answer=f"{answer} -- {task.prompt} Score: 1.0", think="The answer is correct.")
 
     def menu(self, transcript: Transcript) -> Sequence[str]:
         """Offers the tables, each part to add to the last query or take from it, the answer.
@@ -141,8 +139,11 @@ class SQLDialogue(Dialogue):
 class SQL(TextEnv):
     """Questions about a database, answered by a query, with the tables to look at.
 
-    The answer is run, and is right if its rows are the right ones as execution accuracy in
-    Spider has it, see `same_rows`; so a constant that happens to be the result is right too.
+    The answer is run on the database shown and, as test suites do (arXiv 2010.02840), on
+    `SIBLINGS` others with the same tables and other rows. It is right if its rows are the right
+    ones on all of them, see `same_rows`: to look the result up and answer `SELECT 7` is wrong.
+    A file of one's own has no siblings: there it is right if it is right on the file, as
+    execution accuracy in Spider has it, and so is a constant that is the result.
     Databases cannot be written, by construction: files are opened read-only and immutable, and
     sqlite itself refuses everything but SELECT. A query has a budget.
 
@@ -189,8 +190,10 @@ class SQL(TextEnv):
             EnvCard(
                 id="rewardsmith/SQL-v0",
                 goal=SQLDialogue.goal,
-                success="The answer is a query that gives the right rows.",
-                source="Generated, or any sqlite file; judged as in Spider, arXiv 1809.08887.",
+                success="The answer is a query that gives the right rows, of a generated "
+                f"database on {SIBLINGS} others with the same tables too.",
+                source="Generated, or any sqlite file; judged as in Spider, arXiv 1809.08887, and "
+                "by test suites, arXiv 2010.02840.",
             ),
             num_envs,
             actions=actions,
@@ -205,17 +208,19 @@ single = functools.partial(SingleEnv, SQL)
 def task_of(source: random.Random, database: Database, name: str, difficulty: int) -> TextTask:
     """Returns a question about a database.
 
-    The facts are `database`, `sql` and its `clauses`, the `rows` it gives, and whether they are
-    `ordered`.
+    The facts are `database`, `sql` and its `clauses`, the `rows` it gives, whether they are
+    `ordered`, and the `siblings`: further databases, each with the rows the query gives there.
     """
     question = ask(source, database, difficulty)
     sql = question.clauses.sql()
+    rows = query(database, sql)
     facts = {
         "database": database,
         "sql": sql,
         "clauses": question.clauses,
-        "rows": query(database, sql),
+        "rows": rows,
         "ordered": question.ordered,
+        "siblings": siblings(question, Case(database, rows)),
     }
     calls = (ToolCall("schema"), sql_menu.call(sql))
     return TextTask(f"{name}: {question.text}", question.text, sql, calls, facts)

@@ -9,6 +9,9 @@ from itertools import product
 
 from rewardsmith.envs.text.database import Database
 
+DATABASES = 32
+"""Generated databases of a domain."""
+
 FEWEST, MOST = 20, 60
 """Rows of a table."""
 
@@ -150,6 +153,11 @@ class Generated(Database):
             connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
         connection.commit()
         return connection
+
+    def siblings(self) -> list[Database]:
+        """Returns the other databases of the domain, the next one first."""
+        later = range(self.number + 1, self.number + DATABASES)
+        return [Generated(self.domain, number % DATABASES) for number in later]
 
 
 def _declare(spec: Spec) -> str:

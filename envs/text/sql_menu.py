@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rewardsmith.envs.text.message import write
-from rewardsmith.envs.text.sql_questions import Clauses
+from rewardsmith.envs.text.sql_answers import Clauses
 from rewardsmith.envs.text.sql_schema import inspect
 from rewardsmith.envs.text.transcript import ToolCall, Transcript
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from rewardsmith.envs.errors import EnvError
-from rewardsmith.envs.text.database import Database, query
+from rewardsmith.envs.text.database import Database
+from rewardsmith.envs.text.sql_answers import (
+    SIBLINGS,
+    Case,
+    Clauses,
+    Question,
+    siblings,
+    telling,
+)
 from rewardsmith.envs.text.sql_schema import Link, Schema, Table, inspect
 
 HARDEST = 5
@@ -17,46 +23,13 @@ LONGEST = 20
 
 _TRIES = 500
 
-
-class Clauses(NamedTuple):
-    """A query in parts; "" for a part that it does not have."""
-
-    select: str
-    join: str = ""
-    where: str = ""
-    group: str = ""
-    order: str = ""
-
-    def sql(self) -> str:
-        """Writes the query."""
-        return " ".join(filter(None, self))
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question and its answer.
-
-    Attributes:
-        text: The question.
-        clauses: The query that answers it.
-        keys: Query whose rows must differ, so that the question has one answer; "" for none.
-    """
-
-    text: str
-    clauses: Clauses
-    keys: str = ""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether it asks for an order."""
-        return bool(self.clauses.order)
-
-
 Template = Callable[[random.Random, Schema], Question]
 
 
 def ask(source: random.Random, database: Database, difficulty: int) -> Question:
     """Returns a question with one answer, of 1 to `LONGEST` rows without NULL.
+
+    If the database has siblings, it has one answer on `SIBLINGS` of them too, each another one.
 
     By difficulty: 1 a filter, 2 an order, 3 a join, 4 groups, 5 nested queries or two joins.
 
@@ -70,10 +43,10 @@ def ask(source: random.Random, database: Database, difficulty: int) -> Question:
             question = template(source, schema)
         except IndexError:  # there is nothing of what the template speaks of
             continue
-        rows = query(database, question.clauses.sql())
-        told = all(cell is not None for row in rows for cell in row)
-        keys = query(database, question.keys) if question.keys else ()
-        if told and 0 < len(rows) <= LONGEST and rows != ((0,),) and len(set(keys)) == len(keys):
+        rows = question.rows(database)
+        if rows is None or not telling(rows) or len(rows) > LONGEST:
+            continue
+        if not database.siblings() or len(siblings(question, Case(database, rows))) == SIBLINGS:
             return question
     raise EnvError(
         f"the database has no tables, columns and foreign keys for questions of difficulty "
