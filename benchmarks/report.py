@@ -17,9 +17,9 @@ PACKAGES = ("rewardsmith", "numpy", "gymnasium", "stable-baselines3", "torch", "
 INTRODUCTION = """\
 # Performance
 
-Every race times two things side by side in one process, on the same cores and with one thread
-each, by the CPU time they take: after two warm-up rounds, {rounds} rounds in the order ours,
-theirs, theirs, ours. A table shows the median over the rounds of the ratio of the two, with
+Every race times two things side by side in a process of its own, on the same cores and with one
+thread each, by the CPU time they take: after two warm-up rounds, {rounds} rounds in the order
+ours, theirs, theirs, ours. A table shows the median over the rounds of the ratio of the two, with
 its 95% bootstrap interval. A target counts as met only if the whole interval meets it. In
 every round the two sides' results are compared, so that both did the same work.
 
@@ -65,25 +65,21 @@ def line(result: Result) -> str:
     )
 
 
+def section(race: Race, results: Sequence[Result | Skipped]) -> str:
+    """Returns a race's part of the page as Markdown."""
+    rows = [line(r) for r in results if isinstance(r, Result)]
+    skipped = [f"\nSkipped: {r.reason}." for r in results if isinstance(r, Skipped)]
+    head = ["| contest | target | median | 95% interval | |", "|---|--:|--:|--:|---|"]
+    return "\n".join(
+        [f"## {race.title} ({race.key})", "", race.about, "", *head, *rows, *skipped, ""]
+    )
+
+
 def page(
-    races: Sequence[tuple[Race, Sequence[Result | Skipped]]],
-    before: Machine,
-    after: Machine,
-    rounds: int = LEAST_ROUNDS,
+    sections: Sequence[str], before: Machine, after: Machine, rounds: int = LEAST_ROUNDS
 ) -> str:
     """Returns the whole page as Markdown."""
-    parts = [INTRODUCTION.format(rounds=rounds)]
-    for race, results in races:
-        rows = [line(r) for r in results if isinstance(r, Result)]
-        skipped = [f"\nSkipped: {r.reason}." for r in results if isinstance(r, Skipped)]
-        head = ["| contest | target | median | 95% interval | |", "|---|--:|--:|--:|---|"]
-        parts.append(
-            "\n".join(
-                [f"## {race.title} ({race.key})", "", race.about, "", *head, *rows, *skipped, ""]
-            )
-        )
-    parts.append(_where(before, after))
-    return "\n".join(parts)
+    return "\n".join([INTRODUCTION.format(rounds=rounds), *sections, _where(before, after)])
 
 
 def _where(before: Machine, after: Machine) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from language_models import ARCHITECTURES, CONTEXT, VOCABULARY, policy
 from transformers import MistralConfig, MistralForCausalLM
 
+from rewardsmith.agents.llm import fast_llama
 from rewardsmith.agents.llm.batching import batches
 from rewardsmith.agents.llm.fast_llama import LlamaForward
 from rewardsmith.agents.llm.generator import CachedGenerator, Finished
@@ -196,6 +197,31 @@ def test_equal_prompts_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None
     players.run(5)
 
 
+@pytest.mark.parametrize("name", ["tiny", "grouped_llama", "qwen2"])
+def test_long_prompts_go_on_as_from_scratch_by_either_attention(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for most_scores in (fast_llama._MOST_SCORES, 0):
+        monkeypatch.setattr(fast_llama, "_MOST_SCORES", most_scores)
+        players = Players(name, generator(name, slots=6))
+        for slot in range(6):
+            players.feed(slot, prompt(slot, 48 + slot))
+        players.run(6)
+        assert players.turns == 6
+
+
+def test_numbers_drawn_ahead_are_not_lost() -> None:
+    played = generator(temperature=1.0, slots=8, max_new_tokens=40)
+    written = np.zeros(8, np.int64)
+    for slot in range(8):
+        played.feed(slot, prompt(slot, 3))
+    while turns := played.run():
+        for turn in turns:
+            written[turn.slot] = len(turn.span.ids)
+    assert len(set(written.tolist())) > 2
+    assert played.state_dict()["_streams"]["counter"].tolist() == written.tolist()
+
+
 def test_seeds_and_slots_draw_differently() -> None:
     drawn = set()
     for seed in (0, 1):
@@ -303,6 +329,11 @@ def test_draws_follow_the_tempered_and_narrowed_distribution(sampling: Sampling)
     np.testing.assert_allclose(logprobs, whole.log()[tokens], atol=1e-5)
 
 
+def test_weights_that_are_no_numbers_draw_some_token() -> None:
+    drawn = invert(torch.full((2, 5), torch.nan), torch.tensor([0.0, 1.0]))
+    assert ((drawn >= 0) & (drawn < 5)).all()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 1e-30, 0.3, 1.0]), min_size=1, max_size=9),
        st.floats(0, 1))  # fmt: skip
@@ -389,7 +420,21 @@ def test_a_model_that_forgets_gets_a_sentence() -> None:
 
 
 def test_contexts_of_very_different_length_are_encoded_apart() -> None:
-    sizes = {0: 900, 1: 20, 2: 1000, 3: 30, 4: 10}
-    unread = {slot: np.zeros(size, np.int64) for slot, size in sizes.items()}
-    assert batches(unread) == [[4, 1, 3], [0, 2]]
-    assert batches({slot: np.zeros(2**14, np.int64) for slot in range(5)}) == [[0, 1], [2, 3], [4]]
+    assert batches([900, 20, 1000, 30, 10]) == [[4, 1, 3], [0, 2]]
+    assert batches([2**14] * 5) == [[0, 1], [2, 3], [4]]
+    assert batches([70, 70, 800, 70, 72], rows=3) == [[0, 1, 3], [4], [2]]
+    assert batches([1000, 1500, 1600, 1700]) == [[0], [1, 2, 3]]
+    assert batches([]) == []
+
+
+@given(sizes=st.lists(st.integers(1, 2000), max_size=40), rows=st.none() | st.integers(1, 8))
+def test_passes_hold_everything_once_with_little_padding(
+    sizes: list[int], rows: int | None
+) -> None:
+    groups = batches(sizes, rows)
+    assert sorted(index for group in groups for index in group) == list(range(len(sizes)))
+    for group in groups:
+        held = [sizes[index] for index in group]
+        assert held == sorted(held)
+        assert len(group) <= (rows or len(sizes))
+        assert max(held) * len(held) - sum(held) <= max(256, sum(held) / 8)

@@ -61,6 +61,23 @@ def test_scores_and_gradients_are_those_of_every_row_by_itself(
     torch.testing.assert_close(mine, theirs, atol=1e-4 * float(theirs.abs().max()), rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["tiny", "grouped_llama", "qwen2"])
+def test_so_are_those_of_many_tokens_by_the_quick_encoder(name: str) -> None:
+    model, batch = POLICIES[name], conversations(5, 4, 40, 30)
+    shared = SharedPrompts(model)
+    assert shared._encoder is not None
+    [logprobs], expected = shared.logprobs(batch), model.logprobs(batch.ids, batch.attention)
+    inside = batch.written
+    torch.testing.assert_close(logprobs[inside], expected[inside], atol=1e-4, rtol=1e-4)
+    mine, theirs = (gradients(model, of, batch) for of in (logprobs, expected))
+    torch.testing.assert_close(mine, theirs, atol=1e-4 * float(theirs.abs().max()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt_neox"])
+def test_other_models_encode_by_themselves(name: str) -> None:
+    assert SharedPrompts(POLICIES[name])._encoder is None
+
+
 def test_a_prompt_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shared, batch = SharedPrompts(POLICIES["tiny"]), conversations(0, 1, 6, 4)
     encoded: list[tuple[int, ...]] = []

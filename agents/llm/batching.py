@@ -1,4 +1,4 @@
-"""Which contexts are encoded once, which in one pass, and how they are padded for it."""
+"""What is encoded once, what in one pass, and how it is padded for that."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from rewardsmith.envs.stateful import BoolArray, IntArray
 _TOKENS = 2**15
 """Most tokens of one pass, padding included: bounds its memory."""
 
-_PADDING = 256
-"""Most of them that are padding: a pass of its own costs a small model about as much."""
+_PADDING, _SHARE = 256, 1 / 8
+"""Tokens of padding that a pass may hold: so many, about what a pass of its own costs a small
+model, or this share of the others, if that is more."""
 
 
-def batches(unread: Mapping[int, IntArray]) -> list[list[int]]:
-    """Groups slots by how much each has to encode, so that little padding is encoded.
+def batches(sizes: Sequence[int], rows: int | None = None) -> list[list[int]]:
+    """Groups conversations by their length, so that little padding is computed.
 
     Args:
-        unread: Tokens to encode, by slot.
+        sizes: Tokens of each.
+        rows: Most conversations of a pass; None for any number.
 
     Returns:
-        Slots of each pass, short contexts first.
+        Indices into `sizes` of each pass, short ones first; those of equal size in their order.
 
     Example:
-        >>> import numpy as np
-        >>> sizes = {0: 900, 1: 20, 2: 1000, 3: 30}
-        >>> batches({slot: np.zeros(size, np.int64) for slot, size in sizes.items()})
-        [[1, 3], [0, 2]]
+        >>> batches([900, 20, 1000, 30]), batches([5, 5, 5], rows=2)
+        ([[1, 3], [0, 2]], [[0, 1], [2]])
     """
     groups: list[list[int]] = []
     tokens = 0
-    for slot in sorted(unread, key=lambda slot: len(unread[slot])):
-        size = len(unread[slot])
-        padded = size * (len(groups[-1]) + 1) if groups else 0
-        if not groups or padded - tokens - size > _PADDING or padded > _TOKENS:
+    for index in np.argsort(sizes, kind="stable").tolist():
+        size, held = sizes[index], len(groups[-1]) if groups else 0
+        padded, tokens = size * (held + 1), tokens + size
+        wasteful = padded - tokens > max(_PADDING, _SHARE * tokens) or padded > _TOKENS
+        if not groups or wasteful or held == rows:
             groups.append([])
-            tokens = 0
-        groups[-1].append(slot)
-        tokens += size
+            tokens = size
+        groups[-1].append(index)
     return groups
 
 

@@ -105,13 +105,17 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
         Returns:
             Keys and values of the batch's rows so far, (k, heads, width, size).
         """
+        return self.write(key_states.transpose(1, 2), value_states.transpose(1, 2))
+
+    def write(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Does what `update` does with keys and values (k, T, heads, size)."""
         if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
+            self.lazy_initialization(keys.transpose(1, 2), values.transpose(1, 2))
         assert self.keys is not None
         assert self.values is not None
         cache = self.cache
-        for held, new in ((self.keys, key_states), (self.values, value_states)):
-            held.transpose(1, 2).index_put_(cache.cells, new.transpose(1, 2))
+        for held, new in ((self.keys, keys), (self.values, values)):
+            held.transpose(1, 2).index_put_(cache.cells, new)
         read = (cache.rows, slice(None), slice(cache.width))
         return self.keys[read], self.values[read]
 

@@ -8,20 +8,20 @@ queries (Ainslie et al. 2023, arXiv:2305.13245).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor, nn
-from transformers import LlamaForCausalLM, Qwen2ForCausalLM
+from torch import Tensor
 
 from rewardsmith.agents.llm.cache import CausalMask, Rows, SlotCache
+from rewardsmith.agents.llm.llama_layers import Layer, Linear, Norm, few_kernels, is_plain
 
-_ROTATIONS = ("default", "linear", "llama3", "yarn")
-"""Rotary embeddings whose angles depend on the position alone."""
+_LOG2_E = math.log2(math.e)
 
-_Linear = tuple[Tensor, Tensor | None]
+_SMALL_HEAD, _MOST_SCORES = 32, 2**22
+"""Width of a head, and attention scores in memory, up to which plain products are faster."""
 
 
 class LlamaForward:
@@ -44,22 +44,16 @@ class LlamaForward:
     @staticmethod
     def suits(model: Any) -> bool:
         """Tells whether a model is plain enough: no adapters, quantisation or moving angles."""
-        if type(model) not in (LlamaForCausalLM, Qwen2ForCausalLM):
-            return False
-        projections = [module for module in model.modules() if hasattr(module, "in_features")]
-        return (
-            all(type(projection) is nn.Linear for projection in projections)
-            and model.config.rope_parameters["rope_type"] in _ROTATIONS
-        )
+        return is_plain(model)
 
     @torch.no_grad()
     def read_weights(self) -> None:
         """Lays the weights side by side as they are now; see `Forward`."""
         inner = self.model.model
         self.embedding = inner.embed_tokens.weight
-        self.layers = [_Layer.of(layer, i) for i, layer in enumerate(inner.layers)]
-        self.norm = _Norm.of(inner.norm)
-        self.head = _linear_of(self.model.lm_head)
+        self.layers = [Layer.of(layer, i) for i, layer in enumerate(inner.layers)]
+        self.norm = Norm.of(inner.norm)
+        self.head = Linear.of(self.model.lm_head)
 
     def __call__(self, ids: Tensor, positions: Tensor, rows: Rows, width: int) -> Tensor:
         """Returns the logits after the last token of every row; see `Forward`."""
@@ -68,138 +62,69 @@ class LlamaForward:
         mask = self.mask(positions, width)
         x = functional.embedding(ids.flatten(), self.embedding)
         for layer in self.layers[:-1]:
-            x = layer(x, rotation, mask, self.cache, queries=ids.shape[1])
-        x = self.layers[-1](x, rotation, mask, self.cache, queries=1)
-        return functional.linear(self.norm(x), *self.head).float()
+            x = self._layer(layer, x, rotation, mask, ids.shape[1])
+        x = self._layer(self.layers[-1], x, rotation, mask, 1)
+        return self.head(_normed(x, self.norm)).float()
 
-
-@dataclass(frozen=True, slots=True)
-class _Norm:
-    """x / sqrt(mean x^2 + epsilon) * w, over d numbers."""
-
-    weight: Tensor
-    epsilon: float
-    scaled: Tensor  # sqrt(d) w
-    floor: Tensor  # sqrt(d epsilon)
-
-    @classmethod
-    def of(cls, module: Any) -> _Norm:
-        weight, epsilon, root = module.weight, module.variance_epsilon, len(module.weight) ** 0.5
-        return cls(weight, epsilon, weight * root, weight.new_tensor(root * epsilon**0.5))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype is not torch.float32:
-            return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
-        # On a CPU, fewer kernels: |x|^2 + d epsilon is d (mean x^2 + epsilon).
-        size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        return (x / size.hypot(self.floor)).mul_(self.scaled)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """One decoder layer: its weights, and what it does to T tokens in each of k rows."""
-
-    index: int
-    groups: int
-    head_size: int
-    scale: float
-    attention_norm: _Norm
-    heads: _Linear  # queries, keys and values
-    output: _Linear
-    feed_norm: _Norm
-    gate_up: _Linear
-    down: _Linear
-    activation: Any
-
-    @classmethod
-    def of(cls, layer: Any, index: int) -> _Layer:
-        attention, feed = layer.self_attn, layer.mlp
-        size = attention.head_dim
-        return cls(
-            index,
-            attention.k_proj.out_features // size,
-            size,
-            attention.scaling,
-            _Norm.of(layer.input_layernorm),
-            _side_by_side(
-                _in_pairs(attention.q_proj, size),
-                _in_pairs(attention.k_proj, size),
-                _linear_of(attention.v_proj),
-            ),
-            _linear_of(attention.o_proj),
-            _Norm.of(layer.post_attention_layernorm),
-            _side_by_side(_linear_of(feed.gate_proj), _linear_of(feed.up_proj)),
-            _linear_of(feed.down_proj),
-            feed.act_fn,
-        )
-
-    def __call__(
-        self, x: Tensor, rotation: Tensor, mask: Tensor, cache: SlotCache, queries: int
+    def _layer(
+        self, layer: Layer, x: Tensor, rotation: Tensor, mask: Tensor, queries: int
     ) -> Tensor:
-        """Takes (k T, d) to (k queries, d): the last tokens of every row."""
+        """Takes (k T, d), which is overwritten, to (k queries, d): the last tokens of every row."""
         k, _, length, _ = mask.shape
-        h = functional.linear(self.attention_norm(x), *self.heads)
-        turned, value = _split(h.view(k, length, -1, self.head_size), self.groups)
-        query, key = _split(_rotate(turned, rotation), self.groups)
-        keys, values = cache.update(key.transpose(1, 2), value.transpose(1, 2), self.index)
+        heads = layer.heads(_normed(x, layer.attention_norm)).view(k, length, -1, layer.head_size)
+        _rotate(heads[:, :, : -layer.sizes[2]], rotation)
+        query, key, value = torch.split(heads, list(layer.sizes), 2)
+        keys, values = self.cache.slot_layers[layer.index].write(key, value)
         if queries < length:
             x = x.view(k, length, -1)[:, -queries:].flatten(0, 1)
             query, mask = query[:, -queries:], mask[:, :, -queries:]
-        mixed = _attend(query, keys, values, mask, self.scale)
-        x = functional.linear(mixed, *self.output).add_(x)
-        gate, up = functional.linear(self.feed_norm(x), *self.gate_up).chunk(2, -1)
-        return functional.linear(self.activation(gate).mul_(up), *self.down).add_(x)
+        x = layer.output.onto(x, _attend(query, keys, values, mask, layer.scale))
+        gate, up = layer.gate_up(_normed(x, layer.feed_norm)).chunk(2, -1)
+        return layer.down.onto(x, layer.activation(gate).mul_(up))
+
+
+def _normed(x: Tensor, norm: Norm) -> Tensor:
+    if not few_kernels(x):
+        return functional.rms_norm(x, norm.weight.shape, norm.weight, norm.epsilon)
+    size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return (x / size.hypot(norm.floor)).mul_(norm.scaled)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float) -> Tensor:
     """Attention of queries (k, T, H, D) over (k, G, width, D); returns (k T, H D)."""
-    k, length, heads, _ = query.shape
-    groups = keys.shape[1]
-    attention = functional.scaled_dot_product_attention
-    if length > 1:
-        keys, values = (part.repeat_interleave(heads // groups, dim=1) for part in (keys, values))
-        mixed = attention(query.transpose(1, 2), keys, values, attn_mask=mask, scale=scale)
-        return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
-    query = query.view(k, groups, heads // groups, -1)  # heads of a group query one sequence
-    mask = mask.expand(-1, groups, -1, -1)
-    if query.device.type != "cpu":
-        return attention(query, keys, values, attn_mask=mask, scale=scale).reshape(k, -1)
-    query, keys, values, mask = (part.flatten(0, 1) for part in (query, keys, values, mask))
-    scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=scale)  # here twice as fast
-    return (scores.softmax(-1) @ values).view(k, -1)
+    k, length, heads, size = query.shape
+    groups, width = keys.shape[1:3]
+    few = size <= _SMALL_HEAD and k * heads * length * width <= _MOST_SCORES
+    if few and few_kernels(query):
+        return _products(query, keys, values, mask, scale)
+    if length == 1:  # heads of a group query one sequence
+        query, mask = query.view(k, groups, -1, size), mask.expand(-1, groups, -1, -1)
+    else:
+        query = query.transpose(1, 2)
+        keys, values = (part.repeat_interleave(heads // groups, 1) for part in (keys, values))
+    mixed = functional.scaled_dot_product_attention(
+        query, keys, values, attn_mask=mask, scale=scale
+    )
+    return mixed.reshape(k, heads, length, size).transpose(1, 2).reshape(k * length, -1)
 
 
-def _split(heads: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """Splits the last `groups` heads off (k, T, heads, D)."""
-    return heads[:, :, :-groups], heads[:, :, -groups:]
+def _products(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """The same by matrix products, and with powers of two in place of e."""
+    k, length, heads, size = query.shape
+    groups, width = keys.shape[1:3]
+    query = query.view(k, length, groups, -1, size).transpose(1, 2).reshape(k * groups, -1, size)
+    keys, values = keys.flatten(0, 1), values.flatten(0, 1)
+    scores = mask[..., None, :].expand(-1, groups, -1, heads // groups, -1)
+    scores = scores.clone(memory_format=torch.contiguous_format).view(k * groups, -1, width)
+    scores.baddbmm_(query, keys.transpose(1, 2), alpha=scale * _LOG2_E)
+    scores.sub_(scores.amax(-1, keepdim=True)).exp2_()
+    mixed = scores.bmm(values).div_(scores.sum(-1, keepdim=True))
+    return mixed.view(k, groups, length, -1).transpose(1, 2).reshape(k * length, -1)
 
 
-def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turns every pair of neighbours in (k, T, heads, D) by its angle."""
+def _rotate(x: Tensor, rotation: Tensor) -> None:
+    """Turns every pair of neighbours in (k, T, heads, D) by its angle, in place."""
     pairs = torch.view_as_complex(x.float().view(*x.shape[:3], -1, 2))
-    return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
-
-
-def _in_pairs(projection: nn.Linear, head_size: int) -> _Linear:
-    """Reorders the rows of a projection so that the numbers of a head turned together meet.
-
-    Number i of a head is turned together with number i + D / 2 in Hugging Face's layout. Queries
-    and keys in the same order have the same products.
-    """
-
-    def ordered(rows: Tensor) -> Tensor:
-        halves = rows.view(-1, 2, head_size // 2, *rows.shape[1:])
-        return halves.transpose(1, 2).flatten(0, 2)
-
-    weight, bias = _linear_of(projection)
-    return ordered(weight), None if bias is None else ordered(bias)
-
-
-def _side_by_side(*projections: _Linear) -> _Linear:
-    weights = [weight for weight, _ in projections]
-    biases = [bias for _, bias in projections if bias is not None]
-    return torch.cat(weights), torch.cat(biases) if biases else None
-
-
-def _linear_of(module: Any) -> _Linear:
-    return module.weight, module.bias
+    pairs.mul_(rotation)
+    if x.dtype is not torch.float32:
+        x.copy_(torch.view_as_real(pairs).flatten(-2))

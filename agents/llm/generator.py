@@ -15,7 +15,8 @@ from rewardsmith.agents.llm.cache import SlotCache
 from rewardsmith.agents.llm.forward import forward_of
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.sampling import Sampling
-from rewardsmith.agents.llm.turns import Finished, Generator
+from rewardsmith.agents.llm.turns import Finished, Generator, stop_table
+from rewardsmith.envs.draws import uniforms
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import IntArray, Stateful
 from rewardsmith.envs.streams import Streams
@@ -78,7 +79,7 @@ class CachedGenerator(Stateful):
         self.policy = policy
         self.sampling = sampling or Sampling()
         self.context = _context(policy, context)
-        self._stops = _stop_table(stop_ids, policy.causal_lm.config.vocab_size).to(policy.device)
+        self._stops = stop_table(stop_ids, policy.causal_lm.config.vocab_size)
         self._cache = SlotCache(policy.causal_lm.config, slots, self.context)
         self._forward = forward_of(policy.causal_lm, self._cache)
         self._streams = Streams(slots)
@@ -174,12 +175,15 @@ class CachedGenerator(Stateful):
         groups = alike(self._fed, self._length == 0)
         unread = {slot: self._unread(slot) for slot in started}
         finished: list[Finished] = []
-        for batch in batches({first: unread[first] for first in groups}):
+        firsts = list(groups)
+        for part in batches([len(unread[first]) for first in firsts]):
+            batch = [firsts[place] for place in part]
             logits = self._encode(batch, [unread[first] for first in batch])
             place = np.repeat(np.arange(len(batch)), [len(groups[first]) for first in batch])
             slots = np.concatenate([groups[first] for first in batch])
             self._share(np.array(batch)[place], slots)
-            finished += self._record(slots, [self._draw(logits[self._tensor(place)], slots)])
+            uniform = self._tensor(self._streams.uniform(slots))
+            finished += self._record(slots, [self._draw(logits[self._tensor(place)], uniform)])
         return finished
 
     def _share(self, sources: IntArray, targets: IntArray) -> None:
@@ -209,17 +213,20 @@ class CachedGenerator(Stateful):
         longest, most = int(self._length[slots].max()), int(self._count[slots].max())
         drawn: list[tuple[Tensor, ...]] = []
         for step in range(min(self._ids.shape[1] - most, self.context - 1 - longest)):
+            if not step & (step - 1):  # at 0, 1, 2, 4, ...
+                coming = iter(self._tensor(uniforms(self._streams, slots, max(step, 1)).T))
             logits = self._forward(ids[:, None], positions + step, rows, longest + step + 1)
-            drawn.append(self._draw(logits, slots))
+            drawn.append(self._draw(logits, next(coming)))
             ids = drawn[-1][0]
-            if self._stops[ids].any():
+            if self._stops[ids.cpu().numpy()].any():
                 break
+        self._streams.give_back(slots, sum(1 for _ in coming))
         self._length[slots] += len(drawn)
         return self._record(slots, drawn)
 
-    def _draw(self, logits: Tensor, slots: IntArray) -> tuple[Tensor, ...]:
+    def _draw(self, logits: Tensor, uniform: Tensor) -> tuple[Tensor, ...]:
         """Draws a token for every slot; returns it, its log-probability, the entropy if wanted."""
-        drawn = self.sampling.draw(logits, self._tensor(self._streams.uniform(slots)))
+        drawn = self.sampling.draw(logits, uniform)
         return tuple(part for part in drawn if part is not None)
 
     def _record(self, slots: IntArray, drawn: list[tuple[Tensor, ...]]) -> list[Finished]:
@@ -231,7 +238,7 @@ class CachedGenerator(Stateful):
             self._entropies[cells] = steps[2]
         self._last[slots] = steps[0][:, -1]
         self._count[slots] += len(drawn)
-        stopped = self._stops[drawn[-1][0]].cpu().numpy()
+        stopped = self._stops[steps[0][:, -1]]
         cut = (self._count[slots] == self._ids.shape[1]) | (self._length[slots] + 1 >= self.context)
         ended = np.flatnonzero(stopped | cut)[::-1]  # last row first, so that few rows move
         turns = zip(slots[ended].tolist(), stopped[ended].tolist(), strict=True)
@@ -288,12 +295,3 @@ def _context(policy: Policy, context: int | None) -> int:
         most = f" and at most {limit}, what the model can attend to" if limit else ""
         raise ConfigError(f"context must be at least 2 tokens{most}, got {context}")
     return context
-
-
-def _stop_table(stop_ids: Iterable[int], vocabulary: int) -> Tensor:
-    table = torch.zeros(vocabulary, dtype=torch.bool)
-    for stop in stop_ids:
-        if not 0 <= stop < vocabulary:
-            raise ConfigError(f"stop id {stop} is outside the model's vocabulary of {vocabulary}")
-        table[stop] = True
-    return table

@@ -62,11 +62,14 @@ class Sampling:
         tempered = logits if self.temperature in (0, 1) else logits / self.temperature
         logprobs = tempered.log_softmax(-1)
         if self.temperature == 0:
-            tokens = logits.argmax(-1)
-        else:
-            tokens = self._invert(logprobs.exp(), uniform.to(logits.dtype))
-        entropies = -(logprobs.exp() * logprobs).sum(-1) if self.want_entropies else None
-        return tokens, logprobs.gather(-1, tokens[:, None])[:, 0], entropies
+            chosen, tokens = logprobs.max(-1)
+            entropies = _entropy(logprobs.exp(), logprobs) if self.want_entropies else None
+            return tokens, chosen, entropies
+        probabilities = logprobs.exp()
+        tokens = self._invert(probabilities, uniform.to(logits.dtype))
+        chosen = logprobs.gather(-1, tokens[:, None])[:, 0]
+        entropies = _entropy(probabilities, logprobs) if self.want_entropies else None
+        return tokens, chosen, entropies
 
     def _invert(self, probabilities: Tensor, uniform: Tensor) -> Tensor:
         if self.top_k is None and self.top_p == 1:
@@ -96,4 +99,9 @@ def invert(weights: Tensor, uniform: Tensor) -> Tensor:
     cumulative = weights.cumsum(-1)
     below = 1 - torch.finfo(weights.dtype).eps  # keeps the point under the sum, rounded too
     point = cumulative[:, -1:] * below * uniform[:, None]
-    return (cumulative <= point).sum(-1)
+    drawn = torch.searchsorted(cumulative, point, right=True)[:, 0]
+    return drawn.clamp_(max=weights.shape[-1] - 1)  # beyond the end where a weight is no number
+
+
+def _entropy(probabilities: Tensor, logprobs: Tensor) -> Tensor:
+    return -(probabilities * logprobs).sum(-1)

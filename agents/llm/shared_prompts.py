@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
+from rewardsmith.agents.llm.llama_encoder import LlamaEncoder
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.token_batch import TokenBatch
 
@@ -31,6 +32,8 @@ class SharedPrompts:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        model = policy.causal_lm
+        self._encoder = LlamaEncoder(model) if LlamaEncoder.suits(model) else None
         self.shares = not policy.gradient_checkpointing and self._agrees()
 
     def logprobs(
@@ -50,7 +53,7 @@ class SharedPrompts:
         owner, first = _equal_prompts(batch, lengths)
         if not self.shares or len(first) == len(batch):
             return self._apart(batch, temperature, want_entropy)
-        hidden = self._hidden(batch, lengths, owner, first)[batch.written]
+        hidden = self._states(batch, lengths, owner, first)
         targets = batch.ids[:, 1:][batch.written]
         laid = []
         for part in self.policy._score(hidden, targets, temperature, want_entropy):
@@ -58,14 +61,43 @@ class SharedPrompts:
             laid.append(empty.masked_scatter(batch.written, part))
         return laid
 
+    def with_head(
+        self,
+        batch: TokenBatch,
+        head: nn.Module,
+        temperature: float = 1.0,
+        *,
+        want_entropy: bool = False,
+    ) -> list[Tensor]:
+        """Returns what `logprobs` does and, last, what a head makes of the states; one pass.
+
+        Args:
+            batch: As for `logprobs`.
+            head: From the last hidden states (N, d) in which tokens were drawn to (N,).
+            temperature: Above 0.
+            want_entropy: Return the entropies too.
+        """
+        states, targets = self.states(batch), batch.ids[:, 1:][batch.written]
+        scores = self.policy._score(states, targets, temperature, want_entropy)
+        empty = torch.zeros(batch.written.shape, device=batch.ids.device)
+        return [empty.masked_scatter(batch.written, part) for part in (*scores, head(states))]
+
+    def states(self, batch: TokenBatch) -> Tensor:
+        """Returns the last hidden state in which every token was drawn, (N, d), row after row."""
+        lengths = _prompt_lengths(batch)
+        owner, first = _equal_prompts(batch, lengths)
+        if not self.shares or len(first) == len(batch):
+            return self.policy._hidden(batch.ids, batch.attention)[:, :-1][batch.written]
+        return self._states(batch, lengths, owner, first)
+
     def _apart(self, batch: TokenBatch, temperature: float, want_entropy: bool) -> list[Tensor]:
         ids, attention = batch.ids, batch.attention
         if want_entropy:
             return list(self.policy.logprobs(ids, attention, temperature, want_entropy=True))
         return [self.policy.logprobs(ids, attention, temperature)]
 
-    def _hidden(self, batch: TokenBatch, lengths: Tensor, owner: Tensor, first: Tensor) -> Tensor:
-        """Returns the last hidden states (B, L - 1, d) where something was written."""
+    def _states(self, batch: TokenBatch, lengths: Tensor, owner: Tensor, first: Tensor) -> Tensor:
+        """Returns the last hidden states in which tokens were drawn, (N, d), row after row."""
         longest, device = int(lengths.max()), batch.ids.device
         back = torch.arange(longest, device=device) - longest + lengths[first, None]  # (U, P)
         prompts = batch.ids[first].gather(1, back.clamp(min=0))
@@ -79,14 +111,15 @@ class SharedPrompts:
         rest = batch.ids.gather(1, places.clamp(max=last))
         mask = batch.attention.gather(1, places.clamp(max=last)) * (places <= last)
         after = self._encode(rest, torch.cat([inside[owner], mask], 1), places, cache)
-        hidden = after.new_zeros(*batch.written.shape, after.shape[-1])
-        rows = torch.arange(len(owner), device=device)
-        hidden[rows, lengths - 1] = ends[owner]
-        row, column = torch.nonzero((mask > 0) & (places < last), as_tuple=True)
-        hidden[row, places[row, column]] = after[row, column]
-        return hidden
+        row, column = torch.nonzero(batch.written, as_tuple=True)
+        beyond = column - lengths[row]  # -1 at the end of the prompt
+        where = len(ends) + row * len(forward) + beyond
+        where = torch.where(beyond < 0, owner[row], where)
+        return torch.cat([ends, after.flatten(0, 1)]).index_select(0, where)
 
     def _encode(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
+        if self._encoder is not None:
+            return self._encoder(ids, mask, positions, cache)
         encoded: Tensor = self.policy.causal_lm.base_model(
             input_ids=ids,
             attention_mask=mask,

@@ -50,6 +50,11 @@ class TokenBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of every conversation, int64 (B,)."""
+        return self.attention.sum(1)
+
     def lay_out(self, values: FloatArray) -> Tensor:
         """Returns per-token values (N,), row after row, in their places, float32 (B, L - 1)."""
         laid = torch.zeros(self.written.shape)
@@ -58,7 +63,7 @@ class TokenBatch:
 
     def take(self, rows: Tensor) -> TokenBatch:
         """Returns some rows, without the padding that none of them needs."""
-        longest = int(self.attention[rows].sum(1).max())
+        longest = int(self.lengths[rows].max())
         return TokenBatch(
             self.ids[rows, :longest],
             self.attention[rows, :longest],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rewardsmith.envs.stateful import IntArray
+import numpy as np
+
+from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.stateful import BoolArray, IntArray
 from rewardsmith.rewards.episode import TokenSpan
 
 
@@ -46,3 +50,17 @@ class Generator(Protocol):
 
     def fork(self, source: int, target: int) -> None:
         """Makes `target` a copy of the conversation in `source`, which is between turns."""
+
+
+def stop_table(stop_ids: Iterable[int], vocabulary: int) -> BoolArray:
+    """Returns which ids end a turn, bool (V,).
+
+    Raises:
+        ConfigError: If an id is outside the vocabulary.
+    """
+    table = np.zeros(vocabulary, dtype=np.bool_)
+    for stop in stop_ids:
+        if not 0 <= stop < vocabulary:
+            raise ConfigError(f"stop id {stop} is outside the model's vocabulary of {vocabulary}")
+        table[stop] = True
+    return table
