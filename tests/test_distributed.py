@@ -20,7 +20,7 @@ from rewardsmith.agents.llm.objectives import ClippedObjective
 from rewardsmith.agents.llm.trainer import Trainer
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.rewards import RewardDesign
-from rewardsmith.rewards.credit import BatchWhitened, GroupRelative
+from rewardsmith.rewards.credit import BatchWhitened, GeneralisedAdvantage, GroupRelative
 from rewardsmith.rewards.episode import Group
 from rewardsmith.rewards.verify import Judgement, Verified
 
@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     "token_mean": {"aggregation": "token_mean", "micro_batch": 2},
     "sequence_mean": {"objective": ClippedObjective(kl=0.1), "epochs": 2, "minibatches": 2},
     "whitened": {"advantage": BatchWhitened(), "aggregation": "constant", "prompts_per_batch": 3},
+    "values": {"advantage": GeneralisedAdvantage(kl_weight=0.1), "epochs": 2, "micro_batch": 2},
 }
 
 
@@ -42,12 +43,15 @@ def trainer(case: str) -> Trainer:
     made.design = RewardDesign({"length": Verified(Judgement(by_length))})
     made.design.bind(made.env.card)
     made.updates = 100  # the learning rate has risen
-    made.optimiser.param_groups[0]["eps"] = 1e-3  # else Adam's first step is the gradient's sign
+    [group] = made.update.optimiser.param_groups
+    group["eps"] = 1e-3  # else Adam's first step is the gradient's sign
     return made
 
 
 def weights(made: Trainer) -> torch.Tensor:
-    return torch.nn.utils.parameters_to_vector(made.policy.model.parameters()).detach()
+    """Returns all that is trained, a value head included."""
+    groups = made.update.optimiser.param_groups
+    return torch.cat([p.detach().flatten() for group in groups for p in group["params"]])
 
 
 def work(rank: int, port: int, folder: str) -> None:

@@ -23,6 +23,9 @@ from rewardsmith.rewards.verify.preflight import check_verifiers
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SPOKEN = ["clip_delta", "crf", "gated_tools", "mash", "matchtir", "otc", "sparse", "toolrl"]
+NUMERIC = ["reft"]
+"""Designs for tasks whose answers are numbers."""
+
 FILES = {
     "Calculator-v0": DATA / "gsm8k" / "train.jsonl",
     "FunctionCalling-v0": DATA / "bfcl",
@@ -84,9 +87,22 @@ def test_every_ready_made_design_passes_on_real_data(env: str, name: str) -> Non
     check_verifiers(build_design(design_file(name)), make(env, data=FILES[env]).dialogue)
 
 
+@pytest.mark.parametrize("name", NUMERIC)
+def test_designs_for_numbers_pass_where_answers_are_numbers(name: str) -> None:
+    design = build_design(design_file(name))
+    tasks = [make("Calculator-v0", difficulty=difficulty) for difficulty in (1, 2)]
+    if FILES["Calculator-v0"].exists():
+        tasks.append(make("Calculator-v0", data=FILES["Calculator-v0"]))
+    for task in tasks:
+        design.bind(task.card)
+        check_verifiers(design, task.dialogue)
+    with pytest.raises(ConfigError, match="the right answer is no number"):
+        check_verifiers(design, make("SQL-v0", difficulty=1).dialogue)
+
+
 def test_no_design_with_a_verifier_is_left_out() -> None:
     judged = {file.stem for file in REWARDS.glob("*.yaml") if "rewards.verify" in file.read_text()}
-    assert judged <= set(SPOKEN)
+    assert judged <= {*SPOKEN, *NUMERIC}
 
 
 @pytest.mark.parametrize(

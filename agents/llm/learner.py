@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from rewardsmith.agents.evaluation import EVALUATION_SEED, FINAL_SEED
 from rewardsmith.agents.files import read_sealed, write_json, write_sealed
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.critic import needs_values
 from rewardsmith.agents.llm.distributed import make_equal
 from rewardsmith.agents.llm.judge import Judge
 from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
@@ -70,6 +71,7 @@ def check_llm(config: Mapping[str, Any], task: Any) -> None:
     Chat(_load_policy(config).tokenizer if name == "tiny" else tokenizer_of(name))
     design, training = build_design(config["reward"]), settings["training"]
     LikelihoodObjective.of(design, training.advantage, training.reward_gradient, 1)
+    needs_values(training.advantage)
     if "node" in training.advantage.needs and training.tree is None:
         raise ConfigError(
             f"{type(training.advantage).__name__} needs tree rollouts; set agent.settings."

@@ -32,6 +32,10 @@ class Loss:
     value: Tensor
     metrics: dict[str, float]
 
+    def __add__(self, other: Loss) -> Loss:
+        """Returns the sum, with what either reports."""
+        return Loss(self.value + other.value, self.metrics | other.metrics)
+
 
 def token_weights(mask: Tensor, aggregation: Aggregation, constant: int = 0) -> Tensor:
     """Returns the weight of every token in the loss, float32 (B, T); 0 outside the mask.
@@ -162,6 +166,53 @@ class ClippedObjective:
         if entropies is not None:
             loss = loss - self.entropy * entropies
         return Loss((torch.where(inside, loss, 0.0) * weights).sum(), metrics)
+
+
+@dataclass(frozen=True)
+class ValueObjective:
+    """The clipped squared error of a critic's values.
+
+        coefficient / 2 * sum_t w_t max[ (V - G)^2, (V_old + clip(V - V_old, -c, c) - G)^2 ]
+
+    with G the targets and c = `clip`. Beyond c from where it was a value is pulled back alone,
+    never further on, as the ratio of `ClippedObjective` is; see Engstrom et al. 2020, arXiv
+    2005.12729, for what that does.
+
+    Args:
+        coefficient: Above 0; 5 is ReFT's, arXiv 2401.08967.
+        clip: Above 0, in units of pay.
+
+    Raises:
+        ConfigError: If a setting is out of range.
+    """
+
+    coefficient: float = 5.0
+    clip: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("coefficient", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(
+                    f"value_objective.{name} must be above 0, got {getattr(self, name)}"
+                )
+
+    def __call__(self, values: Tensor, old: Tensor, targets: Tensor, weights: Tensor) -> Loss:
+        """Returns the loss of a (micro-)batch.
+
+        Args:
+            values: V of every token, (B, T), with gradient.
+            old: V_old, (B, T).
+            targets: G, (B, T).
+            weights: w, (B, T); 0 on tokens the policy did not write.
+        """
+        clipped = old + (values - old).clamp(-self.clip, self.clip)
+        plain, held = (values - targets).square(), (clipped - targets).square()
+        loss = 0.5 * (torch.where(weights > 0, torch.maximum(plain, held), 0.0) * weights).sum()
+        metrics = {
+            "value_loss": float(loss.detach()),
+            "value_clip_fraction": _sum((held > plain) * weights),
+        }
+        return Loss(self.coefficient * loss, metrics)
 
 
 def likelihood_loss(logprobs: Tensor, weights: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective
+from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective, ValueObjective
 from rewardsmith.agents.llm.samplers import Prompts, UniformPrompts
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.tree_rollout import TreeSettings
@@ -19,6 +19,7 @@ class Settings:
     Attributes:
         advantage: Who gets how much credit.
         objective: The loss.
+        value_objective: The loss of the critic, which is there if the advantage needs values.
         aggregation: How tokens weigh in it, see `token_weights`.
         prompts: Which tasks are played, and how often.
         prompts_per_batch: Tasks of a batch.
@@ -41,6 +42,7 @@ class Settings:
 
     advantage: Advantage = field(default_factory=GroupRelative)
     objective: ClippedObjective = field(default_factory=ClippedObjective)
+    value_objective: ValueObjective = field(default_factory=ValueObjective)
     aggregation: Aggregation = "sequence_mean"
     prompts: Prompts = field(default_factory=UniformPrompts)
     prompts_per_batch: int = 8

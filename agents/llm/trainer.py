@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rewardsmith.agents.llm import distributed
 from rewardsmith.agents.llm.chat import Chat
+from rewardsmith.agents.llm.critic import Critic, needs_values
 from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.likelihood_objective import (
     GoldAnswers,
     LikelihoodObjective,
     episode_weights,
 )
-from rewardsmith.agents.llm.objectives import token_weights
 from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.probes import Signals, asked_by, probed
@@ -30,18 +28,16 @@ from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.shared_prompts import SharedPrompts
 from rewardsmith.agents.llm.token_batch import TokenBatch
+from rewardsmith.agents.llm.token_signals import REFERENCE, VALUE, Scorer, token_signals
 from rewardsmith.agents.llm.tree_rollout import TreeRollout, TreeSettings
-from rewardsmith.envs.errors import RewardsmithError
+from rewardsmith.agents.llm.update import Lesson, TrainingError, Update
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.batch import TextEnv
+from rewardsmith.rewards.credit import Rollouts
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Group
 
-_LEAST_RATE, _RISE = 0.1, 20
-
-
-class TrainingError(RewardsmithError):
-    """Training cannot go on; the last good checkpoint stays."""
+__all__ = ["Trainer", "TrainingError"]
 
 
 class Trainer:
@@ -57,6 +53,7 @@ class Trainer:
             over the first 20 batches; None keeps it.
 
     Attributes:
+        update: Fits the policy, and its critic if the advantage needs values.
         episodes: Rollouts played so far.
         updates: Batches learned from so far.
 
@@ -88,19 +85,15 @@ class Trainer:
         self.episodes = self.updates = 0
         self.last: PaidBatch | None = None
         self.last_groups: list[Group] = []
-        parameters = [p for p in policy.model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            parameters, settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self._parameters = parameters
-        self._scorer = SharedPrompts(policy)
-        self._reference = self._copy_of_policy() if settings.objective.kl > 0 else None
-        self._reference_scorer = SharedPrompts(self._reference) if self._reference else None
+        longest = settings.sampling.max_new_tokens * env.dialogue.budget.turns
+        self.update = Update(policy, Critic.of(policy, settings.advantage), settings, longest)
+        wanted = settings.objective.kl > 0 or REFERENCE in settings.advantage.needs
+        self._reference = self._copy_of_policy() if wanted else None
+        self._scorers = self._token_scorers()
         self._likelihood = LikelihoodObjective.of(
             design, settings.advantage, settings.reward_gradient, settings.micro_batch
         )
         self._fact_names = asked_by(design)
-        self._answers: GoldAnswers | None = None
 
     def step(self) -> dict[str, float]:
         """Plays a batch and learns from it; returns what to report.
@@ -111,15 +104,13 @@ class Trainer:
         started = time.monotonic()
         groups, paid, told = self.collect()
         rollouts = paid.rollouts
-        advantages = self.settings.advantage.tokens(rollouts)
-        episodes = [episode for group in groups for episode in group]
-        batch = TokenBatch.of(episodes, self._pad)
-        old = batch.lay_out(rollouts.signal("logprob", "token"))
-        share = batch.lay_out(rollouts.weight[rollouts.step])
-        if self._likelihood is not None:
-            weights = episode_weights(self.settings.advantage, rollouts)
-            self._answers = self._likelihood.on(self.policy, self.chat, episodes, weights)
-        told |= self._update(batch, old, batch.lay_out(advantages), share)
+        told |= self.update(
+            self._lesson(groups, rollouts),
+            self.prompts.random,
+            number=self.updates + 1,
+            played=0.0 if self.horizon is None else self.episodes / self.horizon,
+            answers=self._gold_answers(groups, rollouts),
+        )
         self.updates += 1
         told["tokens_per_s"] = rollouts.n_tokens / (time.monotonic() - started)
         return told | {f"term/{name}": float(v.mean()) for name, v in paid.parts.items()}
@@ -141,6 +132,7 @@ class Trainer:
                 break
         groups = kept or played[: settings.prompts_per_batch]
         groups, signals = self._probed(groups, [*self._fact_names, *settings.advantage.needs])
+        signals |= token_signals(groups, self._scorers, self.policy.device, settings.micro_batch)
         paid = pay(self.design, groups, signals)
         self.last, self.last_groups = paid, groups
         return groups, paid, _batch_metrics(played, paid)
@@ -150,11 +142,7 @@ class Trainer:
         torch_state = io.BytesIO()
         weights = {n: p.detach() for n, p in self.policy.model.named_parameters()}
         reference = self._reference.model.state_dict() if self._reference is not None else {}
-        saved = {
-            "weights": weights,
-            "optimiser": self.optimiser.state_dict(),
-            "reference": reference,
-        }
+        saved = {"weights": weights, "reference": reference, **self.update.state_dict()}
         torch.save(saved, torch_state)
         return {
             "torch": torch_state.getvalue(),
@@ -168,7 +156,7 @@ class Trainer:
         """Puts back what `state_dict` returned, in as many processes."""
         saved = torch.load(io.BytesIO(state["torch"]), weights_only=True)
         self.policy.model.load_state_dict(saved["weights"], strict=False)
-        self.optimiser.load_state_dict(saved["optimiser"])
+        self.update.load_state_dict(saved)
         if self._reference is not None:
             self._reference.model.load_state_dict(saved["reference"])
         self.generator.load_state_dict(distributed.own_part(state["generators"]))
@@ -193,72 +181,40 @@ class Trainer:
         self.episodes += sum(map(len, groups))
         return groups
 
-    def _update(
-        self, batch: TokenBatch, old: Tensor, advantages: Tensor, share: Tensor
-    ) -> dict[str, float]:
-        """Takes the optimiser's steps on a batch; returns the means of what they report."""
-        settings, total = self.settings, dict[str, float]()
-        longest = settings.sampling.max_new_tokens * self.env.dialogue.budget.turns
-        sizes = settings.epochs * settings.minibatches
-        for _ in range(settings.epochs):
-            order = torch.from_numpy(self.prompts.random.permutation(len(batch)))
-            for rows in (drawn.sort().values for drawn in order.tensor_split(settings.minibatches)):
-                weights = token_weights(batch.written[rows], settings.aggregation, longest)
-                weights = weights * share[rows]
-                told = self._optimise(batch, rows, old[rows], advantages[rows], weights)
-                for name, value in told.items():
-                    total[name] = total.get(name, 0.0) + value / sizes
-        return total
+    def _lesson(self, groups: Sequence[Group], rollouts: Rollouts) -> Lesson:
+        """Returns what the tokens of a batch teach."""
+        advantage, signals = self.settings.advantage, rollouts.signals
+        batch = TokenBatch.of([episode for group in groups for episode in group], self._pad)
+        lesson = Lesson(
+            batch,
+            old=batch.lay_out(rollouts.signal("logprob", "token")),
+            advantages=batch.lay_out(advantage.tokens(rollouts)),
+            weights=batch.lay_out(rollouts.weight[rollouts.step]),
+        )
+        if self.settings.objective.kl > 0:
+            lesson = replace(lesson, reference=batch.lay_out(signals[REFERENCE]))
+        if needs_values(advantage):
+            values = batch.lay_out(signals[VALUE])
+            targets = batch.lay_out(advantage.value_targets(rollouts))
+            lesson = replace(lesson, values=values, targets=targets)
+        return lesson
 
-    def _optimise(
-        self, batch: TokenBatch, rows: Tensor, old: Tensor, advantages: Tensor, weights: Tensor
-    ) -> dict[str, float]:
-        """Takes one optimiser step, its gradient summed over micro-batches."""
-        told: dict[str, float] = {"loss": 0.0}
-        self.optimiser.zero_grad()
-        own = distributed.own_rows(len(rows))
-        pieces = range(self.settings.micro_batch, len(own), self.settings.micro_batch)
-        for part in own.tensor_split(tuple(pieces)):
-            piece = batch.take(rows[part]).to(self.policy.device)
-            width = piece.written.shape[1]
-            laid = (x[part, :width].to(self.policy.device) for x in (old, advantages, weights))
-            loss = self._loss(piece, *laid)
-            loss.value.backward()
-            told["loss"] += float(loss.value.detach())
-            for name, value in loss.metrics.items():
-                told[name] = told.get(name, 0.0) + value
-        if self._answers is not None:
-            told |= self._answers.backward(rows[own].tolist(), len(own) / len(rows))
-        told = distributed.add_up(self._parameters, told)
-        if not math.isfinite(told["loss"]):
-            raise TrainingError(
-                f"the loss is {told['loss']} at update {self.updates + 1}; the weights of the last "
-                "checkpoint stay. Lower agent.settings.training.learning_rate"
-            )
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * self._rate()
-        self.optimiser.step()
-        return told | {"grad_norm": float(norm)}
+    def _gold_answers(self, groups: Sequence[Group], rollouts: Rollouts) -> GoldAnswers | None:
+        if self._likelihood is None:
+            return None
+        episodes = [episode for group in groups for episode in group]
+        weights = episode_weights(self.settings.advantage, rollouts)
+        return self._likelihood.on(self.policy, self.chat, episodes, weights)
 
-    def _loss(self, piece: TokenBatch, old: Tensor, advantages: Tensor, weights: Tensor) -> Any:
-        objective, temperature = self.settings.objective, self.settings.sampling.temperature
-        wanted = bool(objective.entropy)
-        logprobs, *entropies = self._scorer.logprobs(piece, temperature, want_entropy=wanted)
-        reference = None
-        if self._reference_scorer is not None:
-            with torch.no_grad():
-                [reference] = self._reference_scorer.logprobs(piece, temperature)
-        return objective(logprobs, old, advantages, weights, reference, *entropies)
-
-    def _rate(self) -> float:
-        """Returns the share of the learning rate that is taken now, in (0, 1].
-
-        It rises over the first batches, because Adam's first steps are of full size whatever
-        the gradient, and would undo what the policy knows.
-        """
-        played = 0.0 if self.horizon is None else self.episodes / self.horizon
-        return min((self.updates + 1) / _RISE, max(1.0 - played, _LEAST_RATE))
+    def _token_scorers(self) -> dict[str, Scorer]:
+        """Returns who scores the tokens of a batch once it is played, by signal."""
+        scorers: dict[str, Scorer] = {}
+        if self.update.critic is not None:
+            scorers[VALUE] = self.update.critic.values
+        if self._reference is not None:
+            shared, temperature = SharedPrompts(self._reference), self.settings.sampling.temperature
+            scorers[REFERENCE] = lambda piece: shared.logprobs(piece, temperature)[0][piece.written]
+        return scorers
 
     @property
     def _pad(self) -> int:

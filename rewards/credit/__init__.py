@@ -1,6 +1,7 @@
 """Credit: finished episodes of a batch, and what each episode, turn or token deserves. No torch."""
 
 from rewardsmith.rewards.credit.advantage import Advantage
+from rewardsmith.rewards.credit.generalised import GeneralisedAdvantage, ValueBased
 from rewardsmith.rewards.credit.group_relative import (
     BatchWhitened,
     GroupRelative,
@@ -30,6 +31,7 @@ __all__ = [
     "CreditRow",
     "DualLevel",
     "FewestCalls",
+    "GeneralisedAdvantage",
     "GroupRelative",
     "GroupReward",
     "InformationGain",
@@ -44,6 +46,7 @@ __all__ = [
     "SignedOutcome",
     "SoftOverlongPenalty",
     "StateGroups",
+    "ValueBased",
     "call_price",
     "normalise",
     "softmin_pay",

@@ -43,8 +43,8 @@ class Rollouts:
         step: Step of every token the policy wrote, sorted int64 (N,).
         ids: Token ids, int64 (N,).
         signals: Further arrays by name, float64, per step (S,) or per token (N,). What is
-            known here: "logprob", "reference_logprob" (per token); "belief", "gold_logprob",
-            "outcome", "calls" (per step).
+            known here: "logprob", "reference_logprob", "value" (per token); "belief",
+            "gold_logprob", "outcome", "calls" (per step).
 
     Raises:
         RewardError: If a field has the wrong length or order, or pay is not finite.
