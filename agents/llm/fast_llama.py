@@ -53,7 +53,7 @@ class LlamaForward:
         self.embedding = inner.embed_tokens.weight
         self.layers = [Layer.of(layer, i) for i, layer in enumerate(inner.layers)]
         self.norm = Norm.of(inner.norm)
-        self.head = Linear.of(self.model.lm_head)
+        self.head = Linear.of(self.model.lm_head, after=self.norm)
 
     def __call__(self, ids: Tensor, positions: Tensor, rows: Rows, width: int) -> Tensor:
         """Returns the logits after the last token of every row; see `Forward`."""
@@ -86,8 +86,7 @@ class LlamaForward:
 def _normed(x: Tensor, norm: Norm) -> Tensor:
     if not few_kernels(x):
         return functional.rms_norm(x, norm.weight.shape, norm.weight, norm.epsilon)
-    size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return (x / size.hypot(norm.floor)).mul_(norm.scaled)
+    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot(norm.floor)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float) -> Tensor:

@@ -47,7 +47,8 @@ class LlamaEncoder:
         x = inner.embed_tokens(ids.flatten())
         for index, layer in enumerate(inner.layers):
             x = _layer(Layer.of(layer, index), x, rotation, hidden, cache)
-        return _normed(x, Norm.of(inner.norm)).view(*ids.shape, -1)
+        last = Norm.of(inner.norm)
+        return (_normed(x, last) * last.scaled).view(*ids.shape, -1)
 
 
 def _layer(layer: Layer, x: Tensor, rotation: Tensor, hidden: Tensor, cache: Any) -> Tensor:
@@ -85,24 +86,22 @@ def _hidden(mask: Tensor, length: int) -> Tensor:
 
 
 def _normed(x: Tensor, norm: Norm) -> Tensor:
-    normed: Tensor = _RMSNorm.apply(x, norm.scaled, norm.floor)  # type: ignore[no-untyped-call]
+    normed: Tensor = _RMSNorm.apply(x, norm.floor)  # type: ignore[no-untyped-call]
     return normed
 
 
 class _RMSNorm(torch.autograd.Function):
-    """n w with n = x / sqrt(|x|^2 + floor^2)."""
+    """x / sqrt(|x|^2 + floor^2)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, floor: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, floor: Tensor) -> Tensor:
         size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot(floor)
         normed = x / size
-        ctx.save_for_backward(normed, weight, size)
-        return normed * weight
+        ctx.save_for_backward(normed, size)
+        return normed
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        normed, weight, size = ctx.saved_tensors
-        of_weight = (gradient * normed).sum(0)
-        inner = gradient * weight
-        along = (inner * normed).sum(-1, keepdim=True)
-        return inner.addcmul_(normed, along, value=-1).div_(size), of_weight, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        normed, size = ctx.saved_tensors
+        along = (gradient * normed).sum(-1, keepdim=True)
+        return gradient.addcmul(normed, along, value=-1).div_(size), None

@@ -33,7 +33,10 @@ def few_kernels(x: Tensor) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """x / sqrt(mean x^2 + epsilon) * w, over d numbers; |x|^2 + d epsilon is d times the mean.
+    """x / sqrt(mean x^2 + epsilon) * w, over d numbers.
+
+    Where few kernels are worth it that is x / sqrt(|x|^2 + floor^2) here, and the factors sqrt(d) w
+    stand in the weights of what comes next.
 
     Attributes:
         weight: w, (d,).
@@ -67,13 +70,16 @@ class Linear:
     bias: Tensor | None
 
     @classmethod
-    def of(cls, *modules: Any) -> Linear:
-        """Takes the weights of one projection, or of several side by side."""
+    def of(cls, *modules: Any, after: Norm | None = None) -> Linear:
+        """Takes the weights of one projection or of several side by side, and a norm's factors."""
         biases = [module.bias for module in modules if module.bias is not None]
-        if len(modules) == 1:
-            return cls(modules[0].weight, modules[0].bias)
-        weight = torch.cat([module.weight for module in modules])
-        return cls(weight, torch.cat(biases) if biases else None)
+        weight, bias = modules[0].weight, modules[0].bias
+        if len(modules) > 1:
+            weight = torch.cat([module.weight for module in modules])
+            bias = torch.cat(biases) if biases else None
+        if after is not None and few_kernels(weight):
+            weight = weight * after.scaled
+        return cls(weight, bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Returns x W^T + b, (n, o)."""
@@ -123,16 +129,17 @@ class Layer:
         size = attention.head_dim
         queries, keys = (p.out_features // size for p in (attention.q_proj, attention.k_proj))
         query, key = (_in_pairs(p, size) for p in (attention.q_proj, attention.k_proj))
+        norms = Norm.of(layer.input_layernorm), Norm.of(layer.post_attention_layernorm)
         return cls(
             index,
             size,
             (queries, keys, keys),
             attention.scaling,
-            Norm.of(layer.input_layernorm),
-            Linear.of(query, key, attention.v_proj),
+            norms[0],
+            Linear.of(query, key, attention.v_proj, after=norms[0]),
             Linear.of(attention.o_proj),
-            Norm.of(layer.post_attention_layernorm),
-            Linear.of(feed.gate_proj, feed.up_proj),
+            norms[1],
+            Linear.of(feed.gate_proj, feed.up_proj, after=norms[1]),
             Linear.of(feed.down_proj),
             feed.act_fn,
         )
