@@ -90,6 +90,8 @@ class RewardDesign(Term):
         self.terms = self._terms
         self.transforms, self.group = tuple(self.transforms), tuple(self.group)
         self.combine.check(self.terms)
+        for reward in self.group:
+            reward.check(self.terms)
         self.row_independent = all(part.row_independent for _, part in self._parts())
         self._nested = frozenset(name for name, term in self._terms.items() if hasattr(term, "pay"))
 

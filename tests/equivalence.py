@@ -89,7 +89,6 @@ VALUES: dict[str, Any] = {
     "PrefixSemanticReward.level": "has_key",
     "ConcisenessBonus.outcome": "task",
     "ConcisenessBonus.conciseness": "judge",
-    "ConcisenessBonus.difficulty": "height",
     "RelevanceFirstSum.ctr": "task",
     "RelevanceFirstSum.cvr": "judge",
     "RelevanceFirstSum.relevance": "height",
@@ -122,7 +121,8 @@ def as_design(component: Component) -> RewardDesign:
         return RewardDesign({"term": component})
     terms = {"task": TaskReward(), "judge": FieldReward("judge"), "height": FieldReward("height")}
     if isinstance(component, Combiner):
-        return RewardDesign(terms, combine=component)
+        named = [v for v in vars(component).values() if isinstance(v, str) and v in terms]
+        return RewardDesign({name: terms[name] for name in named or terms}, combine=component)
     assert isinstance(component, Transform)
     return RewardDesign(terms, WeightedSum({"task": 0.3}), transforms=[component])
 

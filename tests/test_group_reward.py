@@ -1,8 +1,9 @@
-"""Rewards that compare siblings: fewest calls; and the soft penalty on length."""
+"""Rewards that compare siblings: fewest calls, length, difficulty, and ranks of perplexity."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from rewardsmith.envs import ConfigError
-from rewardsmith.rewards.credit import FewestCalls, Rollouts, SoftOverlongPenalty, call_price
+from rewardsmith.envs.errors import RewardError
+from rewardsmith.rewards import ConcisenessBonus, RewardDesign, TaskReward, Transition
+from rewardsmith.rewards.credit import (
+    DifficultyBonus,
+    FewestCalls,
+    PerplexityRanks,
+    Rollouts,
+    SoftOverlongPenalty,
+    call_price,
+    reasoning_perplexity,
+)
 
 
 def price(kind: Any, m: float, n: float, **settings: Any) -> float:
@@ -138,3 +149,176 @@ def test_overlong_values() -> None:
 def test_wrong_settings(build: Callable[[], object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         build()
+
+
+# ---- DifficultyBonus ------------------------------------------------------------------------
+
+
+def answered(outcome: list[float], concise: list[float], group: list[int], **more: Any) -> Rollouts:
+    """Returns one-step episodes that `ConcisenessBonus` paid, s = 1 and alpha = 0.5."""
+    o, c = np.array(outcome), np.array(concise)
+    n = len(group)
+    return Rollouts(
+        np.array(group), more.pop("scored", np.ones(n, bool)), np.arange(n),
+        ConcisenessBonus()({"outcome": o, "conciseness": c}, line(n)),
+        signals={"pay/outcome": o, "pay/conciseness": c},
+    )  # fmt: skip
+
+
+def line(n: int) -> Transition:
+    return Transition(0, 0, 0, np.zeros(n), np.ones(n, bool), np.zeros(n, bool))
+
+
+def test_crf_value_of_both_parts() -> None:
+    paid = DifficultyBonus()(answered([1.0, 0.0], [0.8, 0.9], [0, 0]), ["q"])
+    assert_allclose(paid, [1.6, 0.0])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from([0.0, 1.0]), st.floats(0, 1), st.booleans()),
+        min_size=1,
+        max_size=12,
+    ),
+    st.floats(0.0, 3.0),
+)
+def test_crf_is_the_formula(rows: list[tuple[int, float, float, bool]], alpha: float) -> None:
+    numbers = sorted({group for group, *_ in rows})
+    group = [numbers.index(g) for g, *_ in rows]
+    o, c = [row[1] for row in rows], [row[2] for row in rows]
+    scored = [row[3] for row in rows]
+    batch = answered(o, c, group, scored=np.array(scored))
+    online = np.array(o) * (1 + alpha * np.array(c))
+    paid = DifficultyBonus(alpha=alpha)(batch.with_returns(online), numbers)
+    for i in np.flatnonzero(scored):
+        peers = [o[j] for j in range(len(rows)) if scored[j] and group[j] == group[i]]
+        d = 1 - sum(peers) / len(peers)
+        assert paid[i] == pytest.approx(o[i] * (1 + alpha * c[i] * (1 + d)))
+
+
+# ---- PerplexityRanks ------------------------------------------------------------------------
+
+
+def reasoned(
+    logprob: list[float],
+    tokens: list[int],
+    form: list[float] | None = None,
+    group: list[int] | None = None,
+    scored: list[bool] | None = None,
+) -> Rollouts:
+    """Returns episodes of two steps each, which the design pays for their format alone."""
+    n = len(logprob)
+    told = np.full((4, n, 2), np.nan)
+    told[0, :, 1], told[1, :, 1] = logprob, tokens
+    told[2] = told[3] = np.stack([np.zeros(n), np.ones(n) if form is None else form], 1)
+    names = ("reference_gold_avglogprob", "reasoning_tokens", "pay/format")
+    return Rollouts(
+        np.zeros(n, int) if group is None else np.array(group),
+        np.ones(n, bool) if scored is None else np.array(scored),
+        np.repeat(np.arange(n), 2),
+        told[3].ravel(),
+        signals={name: told[i].ravel() for i, name in enumerate(names)},
+    )
+
+
+def nover(
+    P: list[float],
+    z: list[int],
+    F: list[bool],
+) -> list[float]:
+    """Returns the rewards of a group as the paper has them, all weights 1."""
+    members = [i for i in range(len(P)) if F[i]]
+    paid = [0.0] * len(P)
+    for i in members:
+        rank = sum(P[j] < P[i] or (P[j] == P[i] and j < i) for j in members)
+        shorter = sum(z[i] < z[j] and P[i] < P[j] for j in members)
+        efficiency = shorter / (len(members) - 1) if len(members) > 1 else 0.0
+        paid[i] = 1.0 + (len(members) - rank) / len(members) + efficiency
+    return paid
+
+
+MEMBERS = st.lists(
+    st.tuples(
+        st.sampled_from([-3.0, -1.5, -1.0, -0.2, 0.0]), st.sampled_from([0, 1, 9, 10, 40, 300]),
+        st.booleans(), st.integers(0, 1), st.booleans(),
+    ),
+    min_size=1,
+    max_size=10,
+)  # fmt: skip
+
+
+@given(MEMBERS)
+def test_nover_is_the_formula(rows: list[tuple[float, int, bool, int, bool]]) -> None:
+    numbers = sorted({row[3] for row in rows})
+    group = [numbers.index(row[3]) for row in rows]
+    logprob, tokens, form, _, scored = (list(column) for column in zip(*rows, strict=True))
+    batch = reasoned(logprob, tokens, [float(f) for f in form], group, scored)
+    paid = PerplexityRanks()(batch, numbers)
+    P = [
+        math.exp(-l / max(1.0, 1.0 + math.log10(max(z, 1))))
+        for l, z in zip(logprob, tokens, strict=True)
+    ]
+    for g in range(len(numbers)):
+        own = [i for i in range(len(rows)) if group[i] == g and scored[i]]
+        expected = nover([P[i] for i in own], [tokens[i] for i in own], [form[i] for i in own])
+        assert_allclose(paid[own], expected)
+        wrong = [paid[i] for i in own if not form[i]]
+        assert max(wrong, default=0.0) < min((paid[i] for i in own if form[i]), default=1.0)
+
+
+def test_nover_by_hand() -> None:
+    # ln P = 0.6, 0.5, 1.0 of 10, 1000, 100 tokens: 1.2 / 2, 2 / 4, 3 / 3.
+    paid = PerplexityRanks()(reasoned([-1.2, -2.0, -3.0], [10, 1000, 100]), ["q"])
+    assert_allclose(paid, [1 + 2 / 3 + 1 / 2, 1 + 1, 1 + 1 / 3])
+    weighed = PerplexityRanks(reasoning=0.5, efficiency=2.0)
+    assert_allclose(weighed(reasoned([-1.2, -2.0, -3.0], [10, 1000, 100]), ["q"]),
+                    [1 + 1 / 3 + 1, 1 + 1 / 2, 1 + 1 / 6])  # fmt: skip
+    assert_allclose(PerplexityRanks()(reasoned([-1.2], [10]), ["q"]), [2.0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, max_size=8))
+def test_nover_reads_only_the_order_of_perplexities(members: list[tuple[int, int]]) -> None:
+    P, z = (np.array(column) for column in zip(*members, strict=True))
+    bonus = PerplexityRanks().bonus(P.astype(float), z)
+    assert_array_equal(PerplexityRanks().bonus(np.exp(3.0 * P) - 1.0, z), bonus)
+    efficiency = PerplexityRanks(reasoning=0.0).bonus(P.astype(float), z)
+    assert ((efficiency >= 0.0) & (efficiency <= 1.0)).all()
+    rank = PerplexityRanks(efficiency=0.0).bonus(P.astype(float), z)
+    assert_allclose(np.sort(rank), np.arange(1, len(z) + 1) / len(z))
+
+
+def test_an_episode_without_a_gold_answer_is_not_compared() -> None:
+    paid = PerplexityRanks()(reasoned([-1.0, np.nan, -2.0], [5, 5, 5]), ["q"])
+    assert_allclose(paid, [1 + 1, 1, 1 + 1 / 2])
+
+
+def test_longer_reasoning_is_forgiven_a_lower_probability() -> None:
+    found = reasoning_perplexity(np.array([-1.0, -1.0, -2.0]), np.array([0.0, 10.0, 10.0]))
+    assert_allclose(np.log(found), [1.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: DifficultyBonus(alpha=-1.0), r"DifficultyBonus.alpha must be at least 0, got -1"),
+        (lambda: PerplexityRanks(efficiency=-0.5), "PerplexityRanks.efficiency must be at least 0"),
+        (
+            lambda: RewardDesign({"form": TaskReward()}, group=[PerplexityRanks(format="from")]),
+            r"unknown term 'from' in PerplexityRanks.format.*did you mean 'form'",
+        ),
+        (
+            lambda: RewardDesign({"outcome": TaskReward()}, group=[DifficultyBonus()]),
+            "unknown term 'conciseness' in DifficultyBonus",
+        ),
+    ],
+)
+def test_wrong_comparisons(build: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        build()
+
+
+def test_without_what_is_compared() -> None:
+    with pytest.raises(RewardError, match=r"needs a reference policy's .*lack; use agent=nover"):
+        PerplexityRanks()(rollouts(), ["q", "p"])
+    with pytest.raises(ConfigError, match="unknown signal 'pay/outcome' in the rollouts"):
+        DifficultyBonus()(rollouts(), ["q", "p"])

@@ -22,7 +22,8 @@ from rewardsmith.rewards.verify import Abstained, CitationMatch, Judgement, Veri
 from rewardsmith.rewards.verify.preflight import check_verifiers
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-SPOKEN = ["clip_delta", "crf", "gated_tools", "mash", "matchtir", "otc", "sparse", "toolrl"]
+SPOKEN = ["clip_delta", "crf", "gated_tools", "mash", "matchtir", "nover", "otc", "rlpr", "sparse",
+          "toolrl"]  # fmt: skip
 NUMERIC = ["reft"]
 """Designs for tasks whose answers are numbers."""
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from transcripts import design, design_file
 
+from rewardsmith.agents.llm.pay import pay as paid_by
 from rewardsmith.agents.llm.replay import episode_of
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.control.key_door import KeyDoor
@@ -29,6 +30,9 @@ from rewardsmith.rewards.episode import Group
 from rewardsmith.rewards.verify import FewCalls, Verified
 
 NAMES = ["toolrl", "otc", "mash", "gated_tools", "crf", "clip_delta", "matchtir"]
+LIKELY = ["nover", "rlpr"]
+"""Designs that read a language model's probabilities."""
+
 DIALOGUE = Calculator(1).dialogue
 START = DIALOGUE.begin(5)
 PROBLEM = START.task
@@ -49,13 +53,17 @@ def pay(name: str, *messages: str) -> list[float]:
     return [float(p) for p in episode_of(talk(*messages)).pay(design(name))]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *LIKELY])
 def test_a_design_is_written_read_and_saved(name: str) -> None:
     built = design(name)
     assert build_design(to_config(built)) == built
     assert to_config(build_design(design_file(name))) == to_config(built)
     other = design(name)
     other.load_state_dict(built.state_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pay_is_finite(name: str) -> None:
     assert all(math.isfinite(p) for p in pay(name, WASTE, GOLD, RIGHT))
 
 
@@ -82,6 +90,15 @@ def test_brevity_pays_only_with_the_answer() -> None:
     assert_allclose(pay("crf", GOLD, RIGHT), [0.0, 1.0 + 0.5 * (1.0 - length / 2_000)])
     assert pay("crf", GOLD, WRONG) == [0.0, 0.0]
     assert pay("crf", WRONG) == [0.0]
+
+
+def test_brevity_pays_most_where_the_group_often_fails() -> None:
+    said = [(GOLD, RIGHT), (GOLD, WRONG), (WRONG,), (RIGHT,)]
+    group = Group(tuple(episode_of(talk(*messages)) for messages in said))
+    batch = paid_by(design("crf"), [group])
+    assert_array_equal(batch.parts["outcome"], [1, 0, 0, 1])
+    expected = [(1 + 0.5 * (1 - sum(map(len, m)) / 2_000) * (1 + 0.5)) for m in said]
+    assert_allclose(batch.rollouts.returns, expected * batch.parts["outcome"])
 
 
 def test_repeating_a_turn_gains_nothing() -> None:
@@ -150,17 +167,16 @@ def test_designs_with_group_rewards_are_written() -> None:
 # ---- ConcisenessBonus ----------------------------------------------------------------------
 
 
-def bonus(combine: ConcisenessBonus, outcome: float, c: float, **more: float) -> float:
-    values = {"outcome": outcome, "conciseness": c, **more}
+def bonus(combine: ConcisenessBonus, outcome: float, c: float) -> float:
+    values = {"outcome": outcome, "conciseness": c}
     end = Transition(0, 0, 0, np.zeros(1), np.ones(1, bool), np.zeros(1, bool))
     return float(combine({name: np.array([value]) for name, value in values.items()}, end)[0])
 
 
 def test_crf_values() -> None:
-    assert bonus(ConcisenessBonus(difficulty=0.5), 1.0, 0.8) == pytest.approx(1.6)
-    assert bonus(ConcisenessBonus(difficulty="d"), 1.0, 0.8, d=0.5) == pytest.approx(1.6)
-    assert bonus(ConcisenessBonus(difficulty=0.5), 0.0, 0.8) == 0.0
-    assert bonus(ConcisenessBonus(difficulty=0.5), 1.0, 0.0) == 1.0
+    assert bonus(ConcisenessBonus(), 1.0, 0.8) == pytest.approx(1.4)
+    assert bonus(ConcisenessBonus(), 0.0, 0.8) == 0.0
+    assert bonus(ConcisenessBonus(), 1.0, 0.0) == 1.0
 
 
 def test_the_bonus_fades_and_is_saved() -> None:

@@ -86,7 +86,8 @@ class LlamaForward:
 def _normed(x: Tensor, norm: Norm) -> Tensor:
     if not few_kernels(x):
         return functional.rms_norm(x, norm.weight.shape, norm.weight, norm.epsilon)
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot(norm.floor)
+    size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / size.hypot(norm.floor)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float) -> Tensor:

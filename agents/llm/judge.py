@@ -11,7 +11,7 @@ import numpy as np
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.generator import CachedGenerator
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import asked_by, probed
+from rewardsmith.agents.llm.probes import facts_of, probed
 from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.warm_up import scripted
@@ -32,6 +32,7 @@ class Judge:
         settings: How the policy is trained: what is said to it and how it is sampled.
         gamma: Discount of the designed return.
         deterministic: Whether the likeliest tokens are taken instead of sampling.
+        reference: The trainer's reference policy, for designs that read it.
 
     Raises:
         ConfigError: If the model has no chat template.
@@ -46,9 +47,10 @@ class Judge:
         *,
         gamma: float,
         deterministic: bool,
+        reference: Policy | None = None,
     ) -> None:
         self.env, self.policy, self.design, self.settings = env, policy, design, settings
-        self.chat, self.gamma = Chat(policy.tokenizer), gamma
+        self.chat, self.gamma, self.reference = Chat(policy.tokenizer), gamma, reference
         drawn = settings.sampling
         self.sampling = replace(drawn, temperature=_GREEDY) if deterministic else drawn
 
@@ -75,8 +77,8 @@ class Judge:
         self, episodes: Sequence[Episode]
     ) -> tuple[list[Episode], list[dict[str, float]]]:
         """Returns episodes, with the probabilities that the design reads, and their records."""
-        asked, piece = asked_by(self.design), self.settings.micro_batch
-        groups, _ = probed(self.policy, self.chat, [Group(tuple(episodes))], asked, piece)
+        asked, piece, played = facts_of(self.design), self.settings.micro_batch, tuple(episodes)
+        groups, _ = probed(self.policy, self.chat, [Group(played)], asked, piece, self.reference)
         design: RewardDesign = copy.deepcopy(self.design)
         return list(groups[0]), [self._record(design, episode) for episode in groups[0]]
 

@@ -20,6 +20,7 @@ from rewardsmith.agents.llm.judge import Judge
 from rewardsmith.agents.llm.likelihood_objective import LikelihoodObjective
 from rewardsmith.agents.llm.loading import tokenizer_of
 from rewardsmith.agents.llm.policy import Policy
+from rewardsmith.agents.llm.probes import OF_REFERENCE, facts_of
 from rewardsmith.agents.llm.samples import samples
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.settings import Settings
@@ -39,6 +40,7 @@ from rewardsmith.rewards.config import build, build_design
 from rewardsmith.rewards.design import RewardDesign
 
 _PARTS = ("model", "warm_up", "training")
+_REFERENCE = "reference_model"
 
 
 @dataclass
@@ -95,7 +97,8 @@ def train_llm(
     torch.set_num_threads(1)
     rollouts, evaluation = int(config["total_steps"]), config["evaluation"]
     trainer, ledger = _start_or_resume(config, folder, progress)
-    judge = _judge(config, trainer.policy, trainer.design, evaluation["deterministic"])
+    policy, reference, design = trainer.policy, trainer.reference, trainer.design
+    judge = _judge(config, policy, reference, design, evaluation["deterministic"])
     every = max(1, rollouts // evaluation["points"])
     while True:
         due = min(len(ledger.rows) * every, rollouts)
@@ -123,19 +126,33 @@ def judge_llm(
     torch.set_num_threads(1)
     disable_progress_bar()
     design = build_design(config["reward"])
-    judge = _judge(config, _load_trained(config, folder), design, deterministic)
+    policy, reference = _load_saved(config, str(folder.language_model)), None
+    if _reads_reference(design):
+        reference = _load_saved(config, str(folder.path / _REFERENCE))
+    judge = _judge(config, policy, reference, design, deterministic)
     design.bind(judge.env.card)
     return judge.play(episodes, seed)[1]
 
 
 def _judge(
-    config: Mapping[str, Any], policy: Policy, design: RewardDesign, deterministic: bool
+    config: Mapping[str, Any],
+    policy: Policy,
+    reference: Policy | None,
+    design: RewardDesign,
+    deterministic: bool,
 ) -> Judge:
     agent, options = config["agent"], {**(config["env"].get("options") or {}), "split": "test"}
     env = _make({**config["env"], "options": options}, agent["n_envs"])
     settings: Settings = _settings(config)["training"]
-    gamma = float(agent["gamma"])
-    return Judge(env, policy, design, settings, gamma=gamma, deterministic=deterministic)
+    return Judge(
+        env,
+        policy,
+        design,
+        settings,
+        gamma=float(agent["gamma"]),
+        deterministic=deterministic,
+        reference=reference,
+    )
 
 
 def _start_or_resume(
@@ -182,10 +199,17 @@ def _finish(
     disable_progress_bar()  # of writing files that are written in an instant
     trainer.policy.model.save_pretrained(folder.language_model)
     trainer.policy.tokenizer.save_pretrained(folder.language_model)
+    if _reads_reference(trainer.design) and trainer.reference is not None:
+        trainer.reference.model.save_pretrained(folder.path / _REFERENCE)
+        trainer.policy.tokenizer.save_pretrained(folder.path / _REFERENCE)
     count = config["evaluation"]["final_episodes"]
     episodes, records = judge.play(count, FINAL_SEED)
     write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
     return _result(judge, records, count)
+
+
+def _reads_reference(design: RewardDesign) -> bool:
+    return bool(OF_REFERENCE & set(facts_of(design)))
 
 
 def _result(judge: Judge, records: list[dict[str, float]], episodes: int) -> dict[str, Any]:
@@ -222,9 +246,8 @@ def _load_policy(config: Mapping[str, Any]) -> Policy:
     return Policy.load(model.pop("name"), device=_device(config), **model)
 
 
-def _load_trained(config: Mapping[str, Any], folder: RunFolder) -> Policy:
-    """Loads what a run has learned: a model, or adapters of the one it started from."""
-    saved = str(folder.language_model)
+def _load_saved(config: Mapping[str, Any], saved: str) -> Policy:
+    """Loads what a run has kept: a model, or adapters of the one it started from."""
     if config["agent"]["settings"]["model"].get("lora_rank") is None:
         return Policy.load(saved, device=_device(config))
     policy = _load_policy(config)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import Probe, ProbePoints, target_logprobs
+from rewardsmith.agents.llm.probe_points import Probe, ProbePoints, target_logprobs
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.rewards.credit import Advantage, JensenBound, Rollouts

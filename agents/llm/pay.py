@@ -12,7 +12,8 @@ from rewardsmith.agents.llm.probes import Signals
 from rewardsmith.agents.llm.tree_rollout import NODE
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.rewards.credit import Rollouts
-from rewardsmith.rewards.design import RewardDesign
+from rewardsmith.rewards.credit.rollouts import PAY
+from rewardsmith.rewards.design import Payment, RewardDesign
 from rewardsmith.rewards.episode import Group, Step
 
 
@@ -22,11 +23,19 @@ class PaidBatch:
 
     Attributes:
         rollouts: The batch as flat arrays, paid by the design and its group rewards.
-        parts: What every term paid each episode in all, by name, (E,).
     """
 
     rollouts: Rollouts
-    parts: dict[str, FloatArray]
+
+    @property
+    def parts(self) -> dict[str, FloatArray]:
+        """What every term paid each episode in all, by name, (E,)."""
+        first, signals = self.rollouts.first, self.rollouts.signals
+        return {
+            name.removeprefix(PAY): np.add.reduceat(values, first)
+            for name, values in signals.items()
+            if name.startswith(PAY)
+        }
 
 
 def pay(
@@ -37,9 +46,10 @@ def pay(
     """Pays every episode by the design, then compares siblings as its group rewards say.
 
     Episodes in which a verifier abstained or failed are not scored. The signals "calls" (tool
-    calls of a turn) and "outcome" (what the task itself paid) are there for credit; the key of a
-    turn's state is that of the message it answers, and that of its node the one a tree rollout
-    gave it.
+    calls of a turn), "outcome" (what the task itself paid) and "pay/NAME" (what each term of the
+    design paid, before it was weighed, combined and transformed) are there for group rewards and
+    credit; the key of a turn's state is that of the message it answers, and that of its node the
+    one a tree rollout gave it.
 
     Args:
         design: Bound to the task. Its running statistics change, as if it paid online.
@@ -50,7 +60,6 @@ def pay(
         RewardError: If the pay is not finite.
     """
     payments = [[design.settle(episode.transitions()) for episode in group] for group in groups]
-    flat = [payment for of_group in payments for payment in of_group]
     rollouts = Rollouts.of(
         groups,
         [[payment.total for payment in of_group] for of_group in payments],
@@ -60,14 +69,14 @@ def pay(
         signals={
             "calls": _per_step(groups, lambda step: step.info["calls"]),
             "outcome": _per_step(groups, lambda step: step.reward),
+            **_terms(payments),
             **(signals or {}),
         },
     )
     for reward in design.group:
         prompts = [group.start for group in groups]
         rollouts = rollouts.with_returns(reward(rollouts, prompts))
-    names = flat[0].parts
-    return PaidBatch(rollouts, {n: np.array([p.parts[n].sum() for p in flat]) for n in names})
+    return PaidBatch(rollouts)
 
 
 def state_key(step: Step) -> int:
@@ -78,6 +87,14 @@ def state_key(step: Step) -> int:
 
 def _per_step(groups: Sequence[Group], value: Callable[[Step], float]) -> list[list[list[float]]]:
     return [[[value(step) for step in episode.steps] for episode in group] for group in groups]
+
+
+def _terms(payments: Sequence[Sequence[Payment]]) -> Signals:
+    """Returns what each term paid per group and episode, (T,), by the names of the signals."""
+    return {
+        PAY + name: [[payment.parts[name] for payment in of_group] for of_group in payments]
+        for name in payments[0][0].parts
+    }
 
 
 def _is_tree(groups: Sequence[Group]) -> bool:

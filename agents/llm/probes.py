@@ -1,184 +1,56 @@
-"""Probes: how likely a policy finds given text at a given place, scored without generating.
+"""What designs and credit read off policies' own probabilities, of a whole batch at once.
 
-Rewards and credit that are read off a policy's own probabilities say which places they mean;
-all probes of a batch are scored together. At every place the conversation so far goes on with
-`<answer>`, and only the tokens of the gold answer after it are scored.
+Rewards and credit say which places they mean; all probes of a batch are scored together. At
+every place the conversation so far goes on with `<answer>`, and only the tokens of the gold
+answer after it are scored.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.rollout import spans
+from rewardsmith.agents.llm.probe_points import ProbePoints, score
 from rewardsmith.agents.llm.states import with_states
-from rewardsmith.envs.stateful import FloatArray, IntArray
-from rewardsmith.envs.text.message import ANSWER
+from rewardsmith.envs.stateful import FloatArray
+from rewardsmith.rewards.credit.perplexity import REASONING, REFERENCE_GOLD
 from rewardsmith.rewards.design import RewardDesign
-from rewardsmith.rewards.episode import Episode, Group, TokenSpan
-from rewardsmith.rewards.likelihood import GOLD_LOGPROBS, likelihood_terms, policy_facts
+from rewardsmith.rewards.episode import Episode, Group
+from rewardsmith.rewards.likelihood import (
+    BARE_GOLD_LOGPROBS,
+    GOLD_LOGPROBS,
+    likelihood_terms,
+    policy_facts,
+)
 
 T = TypeVar("T")
 
 BELIEF, GOLD_LOGPROB = "belief", "gold_logprob"
 """Signals that come of probes, each with an entry per step; see `probed`."""
 
+OF_REFERENCE = frozenset({BARE_GOLD_LOGPROBS, REFERENCE_GOLD})
+"""What is read off a reference policy."""
+
 Signals = dict[str, list[list[FloatArray]]]
 """Signals by name, per group and episode (T,)."""
 
-_OPEN = f"<{ANSWER}"
 
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A question to a policy: how likely is `target` after `context`?
-
-    Attributes:
-        context: Ids that are given, int64 (C,), at least one.
-        target: Ids that are scored, int64 (T,); there may be none.
-    """
-
-    context: IntArray
-    target: IntArray
-
-    @property
-    def key(self) -> tuple[bytes, bytes]:
-        """Equal for equal probes."""
-        return self.context.tobytes(), self.target.tobytes()
-
-
-def target_logprobs(policy: Policy, probes: Sequence[Probe]) -> list[Tensor]:
-    """Returns log pi(target_t | context, target_<t) of every probe, each float32 (T,).
-
-    One padded pass over all probes, differentiable.
-    """
-    shape = len(probes), max(len(p.context) + len(p.target) for p in probes)
-    ids, attention = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for row, probe in enumerate(probes):
-        asked = np.concatenate([probe.context, probe.target])
-        ids[row, : len(asked)], attention[row, : len(asked)] = asked, 1
-    tokens, real = (torch.from_numpy(part).to(policy.device) for part in (ids, attention))
-    logprobs = policy.logprobs(tokens, real)
-    starts = [len(probe.context) - 1 for probe in probes]
-    return [
-        logprobs[row, start : start + len(probe.target)]
-        for row, (start, probe) in enumerate(zip(starts, probes, strict=True))
-    ]
-
-
-@torch.no_grad()
-def score(policy: Policy, probes: Sequence[Probe], micro_batch: int = 64) -> list[FloatArray]:
-    """Returns the log-probabilities of every probe's target, each float64 (T,).
-
-    Equal probes are scored once, probes of like length together.
-
-    Args:
-        policy: Whose probabilities.
-        probes: The probes, in any order.
-        micro_batch: Probes in memory at once.
-    """
-    distinct = {probe.key: probe for probe in probes}
-    asked = sorted(distinct.values(), key=lambda probe: len(probe.context) + len(probe.target))
-    found: dict[tuple[bytes, bytes], FloatArray] = {}
-    for start in range(0, len(asked), micro_batch):
-        part = asked[start : start + micro_batch]
-        for probe, logprobs in zip(part, target_logprobs(policy, part), strict=True):
-            found[probe.key] = logprobs.double().cpu().numpy()
-    return [found[probe.key] for probe in probes]
-
-
-class ProbePoints:
-    """The probes of an episode: where the gold answer is looked for, and how it is spelt.
-
-    What would not fit into the model's context is cut off the end of the conversation, which
-    happens only to episodes that the context itself cut off.
-
-    Args:
-        chat: Spells the answers, and knows what ends a turn.
-        limit: Most tokens the model can attend to; None for no limit.
-
-    Example:
-        >>> from rewardsmith.agents.llm.tiny import character_tokenizer
-        >>> tokenizer = character_tokenizer()
-        >>> points = ProbePoints(Chat(tokenizer))
-        >>> span = TokenSpan(np.array(tokenizer("1+1?").input_ids),
-        ...                  np.array(tokenizer("Hm.<answer>3</answer><|end|>").input_ids), [])
-        >>> probe = points.after([span], "2")
-        >>> tokenizer.decode(probe.context), tokenizer.decode(probe.target)
-        ('1+1?Hm.<answer>', '2')
-    """
-
-    def __init__(self, chat: Chat, limit: int | None = None) -> None:
-        self._chat, self._limit = chat, limit
-
-    def before_turns(self, episode: Episode) -> list[Probe]:
-        """Returns a probe for each of the T turns, where the turn is about to start."""
-        read: list[IntArray] = []
-        probes = []
-        for span in spans(episode):
-            read.append(span.context)
-            probes.append(self._probe(read, f"{_OPEN}>", gold_answer(episode)))
-            read.append(span.ids)
-        return probes
-
-    def at_end(self, episode: Episode) -> Probe:
-        """Returns the probe after what the policy wrote in the last turn."""
-        return self.after(spans(episode), gold_answer(episode))
-
-    def after(self, turns: Sequence[TokenSpan], answer: str) -> Probe:
-        """Returns the probe after what was written in the last of some turns.
-
-        The turn is cut at its literal "<answer", so that the same tokens open the answer
-        whatever the policy wrote; without one all of it is kept but the mark that ends it.
-        """
-        *earlier, last = turns
-        read = [part for span in earlier for part in (span.context, span.ids)]
-        stopped = last.ids[-1] in self._chat.stop_ids
-        kept, rest = self._cut(last.ids[:-1] if stopped else last.ids)
-        return self._probe([*read, last.context, kept], f"{rest}{_OPEN}>", answer)
-
-    def _cut(self, written: IntArray) -> tuple[IntArray, str]:
-        """Returns the tokens that lie wholly before "<answer", and the text up to it after them."""
-        text = self._decode(written)
-        end = text.find(_OPEN)
-        if end < 0:
-            return written, ""
-        sizes = range(len(written) + 1)
-        size = bisect_right(sizes, end, key=lambda k: len(self._decode(written[:k]))) - 1
-        return written[:size], text[len(self._decode(written[:size])) : end]
-
-    def _probe(self, read: Sequence[IntArray], bridge: str, answer: str) -> Probe:
-        opening, target = self._ids(bridge), self._ids(answer)
-        context = np.concatenate(read)
-        if self._limit is not None:
-            context = context[: max(0, self._limit - len(opening) - len(target))]
-        return Probe(np.concatenate([context, opening]), target)
-
-    def _ids(self, text: str) -> IntArray:
-        ids = self._chat.tokenizer(text, add_special_tokens=False).input_ids
-        return np.asarray(ids, dtype=np.int64)
-
-    def _decode(self, ids: IntArray) -> str:
-        return str(self._chat.tokenizer.decode(ids.tolist()))
-
-
-def gold_answer(episode: Episode) -> str:
-    """Returns the right answer of the task that an episode is about."""
-    return str(episode.steps[-1].info["transcript"].task.answer)
+def facts_of(design: RewardDesign) -> list[str]:
+    """Returns what a design's terms read off the policy, by the names that `probed` knows."""
+    terms = list(likelihood_terms(design))
+    gold = [GOLD_LOGPROB] if terms else []
+    bare = [BARE_GOLD_LOGPROBS] if any(term.over_bare for term in terms) else []
+    return [*gold, *bare, *sorted(policy_facts(design))]
 
 
 def asked_by(design: RewardDesign) -> list[str]:
-    """Returns what a design reads off the policy, by the names that `probed` knows."""
-    gold = [GOLD_LOGPROB] if any(likelihood_terms(design)) else []
-    return [*gold, *sorted(policy_facts(design))]
+    """Returns what a design reads off the policy in all: its terms and its group rewards."""
+    return [*facts_of(design), *(name for reward in design.group for name in reward.needs)]
 
 
 def probed(
@@ -187,53 +59,101 @@ def probed(
     groups: Sequence[Group],
     names: Iterable[str],
     micro_batch: int = 64,
+    reference: Policy | None = None,
 ) -> tuple[list[Group], Signals]:
     """Scores what is asked of a batch in one go.
 
         belief        exp(mean_t l_t) before every turn: the geometric mean of the probability
                       of the gold answer's tokens (IGPO, arXiv 2510.14967)
         gold_logprob  sum_t l_t after the last turn's reasoning, in nats (JEPO, arXiv
-                      2602.03979); NaN at the steps before
+                      2602.03979); NaN at the steps before, as in what follows
+        reference_gold_avglogprob  mean_t l_t there under the reference policy; NaN if there is
+                      no answer (NOVER, arXiv 2505.16022)
+        reasoning_tokens  how many tokens the policy wrote before that place
 
     with l the log-probabilities of the gold answer's tokens under the policy at temperature 1.
-    An empty answer is certain: its belief is 1. "hidden" and "attention" are facts of the steps,
+    An empty answer is certain: its belief is 1. "gold_logprob" comes with the fact
+    `gold_logprobs`; "bare_gold_logprobs" is a fact alone, l before the first turn under the
+    reference policy (RLPR, arXiv 2506.18254). "hidden" and "attention" are facts of all steps,
     see `rewardsmith.agents.llm.states`. Other names are left to others.
 
     Args:
         policy: Whose probabilities.
         chat: Its chat.
         groups: Finished episodes by start.
-        names: Among other things, the signals asked for.
+        names: Among other things, the signals and facts asked for.
         micro_batch: Probes in memory at once.
+        reference: For what is read `OF_REFERENCE`.
 
     Returns:
-        The groups, the episodes' last steps with the fact `gold_logprobs` where "gold_logprob"
-        was asked for; and the signals by name, per group and episode (T,).
+        The groups, the episodes' last steps with the facts asked for; and the signals by name,
+        per group and episode (T,).
     """
     names = set(names)
-    groups, wanted = with_states(policy, groups, names, micro_batch), {BELIEF, GOLD_LOGPROB} & names
-    if not wanted:
-        return list(groups), {}
-    points = ProbePoints(chat, policy.context)
+    groups = with_states(policy, groups, names, micro_batch)
     episodes = [episode for group in groups for episode in group]
-    before = [points.before_turns(e) if BELIEF in wanted else [] for e in episodes]
-    after = [[points.at_end(e)] if GOLD_LOGPROB in wanted else [] for e in episodes]
+    points = ProbePoints(chat, policy.context)
+    facts, values = _of_policy(policy, points, episodes, names, micro_batch)
+    if names & OF_REFERENCE:
+        assert reference is not None
+        more = _of_reference(reference, points, episodes, names, micro_batch)
+        facts, values = facts | more[0], values | more[1]
+    if REASONING in names:
+        values[REASONING] = [_at_last(e, points.reasoning(e)) for e in episodes]
+    signals = {name: _by_group(groups, of_episodes) for name, of_episodes in values.items()}
+    if not facts:
+        return list(groups), signals
+    told = [
+        _with_facts(episode, dict(zip(facts, own, strict=True)))
+        for episode, *own in zip(episodes, *facts.values(), strict=True)
+    ]
+    told_by_group = zip(groups, _by_group(groups, told), strict=True)
+    return [replace(group, episodes=tuple(part)) for group, part in told_by_group], signals
+
+
+_Found = tuple[dict[str, list[FloatArray]], dict[str, list[FloatArray]]]
+"""Facts of the last step and signals, by name and episode."""
+
+
+def _of_policy(
+    policy: Policy,
+    points: ProbePoints,
+    episodes: Sequence[Episode],
+    names: set[str],
+    micro_batch: int,
+) -> _Found:
+    before = [points.before_turns(e) if BELIEF in names else [] for e in episodes]
+    after = [[points.at_end(e)] if GOLD_LOGPROB in names else [] for e in episodes]
     asked = [probe for part in (*before, *after) for probe in part]
     found = iter(score(policy, asked, micro_batch))
-    signals: Signals = {}
-    if BELIEF in wanted:
-        beliefs = [np.array([_geometric(next(found)) for _ in part]) for part in before]
-        signals[BELIEF] = _by_group(groups, beliefs)
-    if GOLD_LOGPROB in wanted:
-        gold = [next(found) for _ in episodes]
-        sums = [_at_last(e, g.sum()) for e, g in zip(episodes, gold, strict=True)]
-        signals[GOLD_LOGPROB] = _by_group(groups, sums)
-        told = [_with_fact(e, g) for e, g in zip(episodes, gold, strict=True)]
-        groups = [
-            replace(group, episodes=tuple(part))
-            for group, part in zip(groups, _by_group(groups, told), strict=True)
+    facts: dict[str, list[FloatArray]] = {}
+    signals: dict[str, list[FloatArray]] = {}
+    if BELIEF in names:
+        signals[BELIEF] = [np.array([_geometric(next(found)) for _ in part]) for part in before]
+    if GOLD_LOGPROB in names:
+        gold = facts[GOLD_LOGPROBS] = [next(found) for _ in episodes]
+        signals[GOLD_LOGPROB] = [_at_last(e, g.sum()) for e, g in zip(episodes, gold, strict=True)]
+    return facts, signals
+
+
+def _of_reference(
+    reference: Policy,
+    points: ProbePoints,
+    episodes: Sequence[Episode],
+    names: set[str],
+    micro_batch: int,
+) -> _Found:
+    facts: dict[str, list[FloatArray]] = {}
+    signals: dict[str, list[FloatArray]] = {}
+    if BARE_GOLD_LOGPROBS in names:
+        first = [points.before_turns(episode)[0] for episode in episodes]
+        facts[BARE_GOLD_LOGPROBS] = score(reference, first, micro_batch)
+    if REFERENCE_GOLD in names:
+        gold = score(reference, [points.at_end(episode) for episode in episodes], micro_batch)
+        signals[REFERENCE_GOLD] = [
+            _at_last(e, g.mean() if g.size else np.nan) for e, g in zip(episodes, gold, strict=True)
         ]
-    return list(groups), signals
+    return facts, signals
 
 
 def _geometric(logprobs: FloatArray) -> float:
@@ -244,10 +164,9 @@ def _at_last(episode: Episode, value: float) -> FloatArray:
     return np.append(np.full(len(episode) - 1, np.nan), value)
 
 
-def _with_fact(episode: Episode, logprobs: FloatArray) -> Episode:
+def _with_facts(episode: Episode, facts: Mapping[str, FloatArray]) -> Episode:
     *earlier, last = episode.steps
-    told = replace(last, info={**last.info, GOLD_LOGPROBS: logprobs})
-    return replace(episode, steps=(*earlier, told))
+    return replace(episode, steps=(*earlier, replace(last, info={**last.info, **facts})))
 
 
 def _by_group(groups: Sequence[Group], values: Sequence[T]) -> list[list[T]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from rewardsmith.agents.llm.outcomes import Outcomes
 from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray, Stateful
 
@@ -24,7 +26,7 @@ class Prompts(ABC, Stateful):
 
     pool: int = 100_000
 
-    state_names = ("random", "tried", "solved")
+    state_names: ClassVar[tuple[str, ...]] = ("random", "tried", "solved")
 
     def __post_init__(self) -> None:
         if self.pool < 1:
@@ -55,9 +57,9 @@ class Prompts(ABC, Stateful):
             rollouts: Rollouts per prompt, on average.
         """
 
-    def keep(self, share_solved: FloatArray) -> BoolArray:
-        """Returns which of the groups just played are learned from, bool (groups,)."""
-        return np.ones(len(share_solved), dtype=np.bool_)
+    def keep(self, outcomes: Outcomes) -> BoolArray:
+        """Returns which of the groups just played are learned from, bool (G,)."""
+        return np.ones(len(outcomes.solved), dtype=np.bool_)
 
     def learn(self, prompt: int, solved: float, tried: int) -> None:
         """Notes how many of its rollouts solved a prompt."""
@@ -75,28 +77,108 @@ class UniformPrompts(Prompts):
 
 
 @dataclass
-class MixedPrompts(UniformPrompts):
-    """Dynamic sampling: groups that are all solved or all unsolved are left out of the batch.
+class ToppedUpPrompts(UniformPrompts):
+    """Prompts of which some groups are left out once they are played.
 
     The trainer goes on playing until the batch is full, at most `rounds` times, so rollouts are
     paid that teach nothing.
 
     Args:
-        rounds: Most times a batch is topped up.
+        rounds: Most times a batch is topped up, at least 1.
 
-    DAPO, arXiv 2503.14476.
+    Raises:
+        ConfigError: If `rounds` is below 1.
     """
 
     rounds: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rounds < 1:
+            raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
 
     @property
     def most_rounds(self) -> int:
         """`rounds`."""
         return self.rounds
 
-    def keep(self, share_solved: FloatArray) -> BoolArray:
+
+@dataclass
+class MixedPrompts(ToppedUpPrompts):
+    """Dynamic sampling: groups that are all solved or all unsolved are left out of the batch.
+
+    Source: DAPO, arXiv 2503.14476.
+    """
+
+    def keep(self, outcomes: Outcomes) -> BoolArray:
         """Returns which groups have both outcomes."""
-        return (share_solved > 0.0) & (share_solved < 1.0)
+        return (outcomes.solved > 0.0) & (outcomes.solved < 1.0)
+
+
+@dataclass
+class SpreadPrompts(ToppedUpPrompts):
+    """Groups whose returns differ little, s < beta * e, are left out of the batch.
+
+    s is the standard deviation of a group's returns, and e follows its mean m over all groups of
+    a round, kept or not: the mean of the m from round `average_from` until filtering begins, then
+    e <- ratio * e + (1 - ratio) * m after every round. Groups without a scored episode count in
+    no mean, and are left out once filtering has begun. Source: RLPR, arXiv 2506.18254; the
+    numbers are those of its scripts, which count updates where this counts rounds.
+
+    Args:
+        beta: Share of the usual spread that a group needs, at least 0.
+        ratio: What e keeps of itself in a round, in [0, 1).
+        average_from: The first round that counts in e, from 1.
+        filter_from: The first round in which groups are left out, after `average_from`.
+
+    Raises:
+        ConfigError: If a parameter is out of range.
+
+    Example:
+        >>> prompts = SpreadPrompts(average_from=1, filter_from=2)
+        >>> few = Outcomes(solved=np.zeros(2), spread=np.array([0.1, 0.7]))
+        >>> prompts.keep(few), prompts.keep(few)  # 0.1 is less than half of 0.4
+        (array([ True,  True]), array([False,  True]))
+    """
+
+    beta: float = 0.5
+    ratio: float = 0.99
+    average_from: int = 6
+    filter_from: int = 11
+
+    state_names = (*Prompts.state_names, "seen", "counted", "usual")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.beta >= 0:
+            raise ConfigError(f"beta must be at least 0, got {self.beta}")
+        if not 0 <= self.ratio < 1:
+            raise ConfigError(f"ratio must be in [0, 1), got {self.ratio}")
+        if not 1 <= self.average_from < self.filter_from:
+            raise ConfigError(
+                "average_from must be at least 1 and below filter_from, got "
+                f"{self.average_from} and {self.filter_from}"
+            )
+
+    def begin(self, seed: int) -> None:
+        """Forgets everything."""
+        super().begin(seed)
+        self.seen = self.counted = 0
+        self.usual = 0.0
+
+    def keep(self, outcomes: Outcomes) -> BoolArray:
+        """Returns which groups' returns differ enough, and takes note of how much they do."""
+        self.seen += 1
+        filtering = self.seen >= self.filter_from and self.counted > 0
+        kept = super().keep(outcomes)
+        if filtering:
+            kept = outcomes.spread >= self.beta * self.usual
+        known = outcomes.spread[np.isfinite(outcomes.spread)]
+        if known.size and self.seen >= self.average_from:
+            self.counted += 1
+            share = 1.0 - self.ratio if filtering else 1.0 / self.counted
+            self.usual += share * (float(known.mean()) - self.usual)
+        return kept
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective, ValueObjective
+from rewardsmith.agents.llm.reference import ReferenceSync
 from rewardsmith.agents.llm.samplers import Prompts, UniformPrompts
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.tree_rollout import TreeSettings
@@ -35,6 +36,8 @@ class Settings:
         tree: How rollouts branch; None for `group_size` separate ones of each task.
         reward_gradient: Coefficient of the gradient through a likelihood reward itself, see
             `LikelihoodObjective`; 0 for none.
+        reference_sync: How the reference policy follows the policy; None keeps it as it was when
+            training began.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -57,6 +60,7 @@ class Settings:
     system: bool = False
     tree: TreeSettings | None = None
     reward_gradient: float = 0.0
+    reference_sync: ReferenceSync | None = None
 
     def __post_init__(self) -> None:
         for name in ("prompts_per_batch", "group_size", "epochs", "minibatches", "micro_batch"):

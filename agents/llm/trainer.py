@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import time
 from collections.abc import Sequence
@@ -21,9 +20,11 @@ from rewardsmith.agents.llm.likelihood_objective import (
     LikelihoodObjective,
     episode_weights,
 )
+from rewardsmith.agents.llm.outcomes import Outcomes
 from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import Signals, asked_by, probed
+from rewardsmith.agents.llm.probes import OF_REFERENCE, asked_by, probed
+from rewardsmith.agents.llm.reference import frozen_copy
 from rewardsmith.agents.llm.rollout import Rollout
 from rewardsmith.agents.llm.settings import Settings
 from rewardsmith.agents.llm.shared_prompts import SharedPrompts
@@ -33,7 +34,7 @@ from rewardsmith.agents.llm.tree_rollout import TreeRollout, TreeSettings
 from rewardsmith.agents.llm.update import Lesson, TrainingError, Update
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.envs.text.batch import TextEnv
-from rewardsmith.rewards.credit import Rollouts
+from rewardsmith.rewards.credit import Rollouts, join, take_groups
 from rewardsmith.rewards.design import RewardDesign
 from rewardsmith.rewards.episode import Group
 
@@ -54,6 +55,8 @@ class Trainer:
 
     Attributes:
         update: Fits the policy, and its critic if the advantage needs values.
+        reference: The policy as training began, or as `reference_sync` has it follow, if the
+            loss, the advantage or the design asks for one.
         episodes: Rollouts played so far.
         updates: Batches learned from so far.
 
@@ -87,13 +90,15 @@ class Trainer:
         self.last_groups: list[Group] = []
         longest = settings.sampling.max_new_tokens * env.dialogue.budget.turns
         self.update = Update(policy, Critic.of(policy, settings.advantage), settings, longest)
-        wanted = settings.objective.kl > 0 or REFERENCE in settings.advantage.needs
-        self._reference = self._copy_of_policy() if wanted else None
+        self._asked = {*asked_by(design), *settings.advantage.needs}
+        if settings.objective.kl > 0:
+            self._asked.add(REFERENCE)
+        wanted = self._asked & {REFERENCE, *OF_REFERENCE}
+        self.reference = frozen_copy(policy) if wanted else None
         self._scorers = self._token_scorers()
         self._likelihood = LikelihoodObjective.of(
             design, settings.advantage, settings.reward_gradient, settings.micro_batch
         )
-        self._fact_names = asked_by(design)
 
     def step(self) -> dict[str, float]:
         """Plays a batch and learns from it; returns what to report.
@@ -112,28 +117,31 @@ class Trainer:
             answers=self._gold_answers(groups, rollouts),
         )
         self.updates += 1
+        if self.reference is not None and self.settings.reference_sync is not None:
+            self.settings.reference_sync(self.reference, self.policy, self.updates)
         told["tokens_per_s"] = rollouts.n_tokens / (time.monotonic() - started)
         return told | {f"term/{name}": float(v.mean()) for name, v in paid.parts.items()}
 
     def collect(self) -> tuple[list[Group], PaidBatch, dict[str, float]]:
         """Plays until a batch is full of groups to learn from; returns it, its pay, metrics."""
-        settings = self.settings
+        wanted = self.settings.prompts_per_batch
         played: list[Group] = []
-        kept: list[Group] = []
+        parts: list[Rollouts] = []
+        kept: list[bool] = []
         for _ in range(self.prompts.most_rounds):
-            groups = self._play(settings.prompts_per_batch - len(kept))
-            solved = [np.array([episode.success for episode in group]) for group in groups]
-            for group, right in zip(groups, solved, strict=True):
-                self.prompts.learn(group.start, float(right.sum()), len(right))
-            keep = self.prompts.keep(np.array([right.mean() for right in solved]))
+            groups, rollouts = self._paid(self._play(wanted - sum(kept)))
+            for group in groups:
+                right = sum(episode.success for episode in group)
+                self.prompts.learn(group.start, float(right), len(group))
             played += groups
-            kept += [group for group, kept_ in zip(groups, keep, strict=True) if kept_]
-            if len(kept) >= settings.prompts_per_batch:
+            parts.append(rollouts)
+            kept += self.prompts.keep(Outcomes.of(groups, rollouts)).tolist()
+            if sum(kept) >= wanted:
                 break
-        groups = kept or played[: settings.prompts_per_batch]
-        groups, signals = self._probed(groups, [*self._fact_names, *settings.advantage.needs])
-        signals |= token_signals(groups, self._scorers, self.policy.device, settings.micro_batch)
-        paid = pay(self.design, groups, signals)
+        if not any(kept):
+            kept = [place < wanted for place in range(len(played))]
+        groups = [group for group, is_kept in zip(played, kept, strict=True) if is_kept]
+        paid = PaidBatch(take_groups(join(parts), np.array(kept)))
         self.last, self.last_groups = paid, groups
         return groups, paid, _batch_metrics(played, paid)
 
@@ -141,7 +149,7 @@ class Trainer:
         """Returns all that the next step depends on; of several processes all have to call it."""
         torch_state = io.BytesIO()
         weights = {n: p.detach() for n, p in self.policy.model.named_parameters()}
-        reference = self._reference.model.state_dict() if self._reference is not None else {}
+        reference = self.reference.model.state_dict() if self.reference is not None else {}
         saved = {"weights": weights, "reference": reference, **self.update.state_dict()}
         torch.save(saved, torch_state)
         return {
@@ -157,8 +165,8 @@ class Trainer:
         saved = torch.load(io.BytesIO(state["torch"]), weights_only=True)
         self.policy.model.load_state_dict(saved["weights"], strict=False)
         self.update.load_state_dict(saved)
-        if self._reference is not None:
-            self._reference.model.load_state_dict(saved["reference"])
+        if self.reference is not None:
+            self.reference.model.load_state_dict(saved["reference"])
         self.generator.load_state_dict(distributed.own_part(state["generators"]))
         self.prompts.load_state_dict(state["prompts"])
         self.design.load_state_dict(state["design"])
@@ -180,6 +188,13 @@ class Trainer:
         groups = distributed.gather(groups)
         self.episodes += sum(map(len, groups))
         return groups
+
+    def _paid(self, groups: Sequence[Group]) -> tuple[list[Group], Rollouts]:
+        """Returns groups with what was read off the policy, and the same paid."""
+        policy, piece = self.policy, self.settings.micro_batch
+        told, signals = probed(policy, self.chat, groups, self._asked, piece, self.reference)
+        signals |= token_signals(told, self._scorers, policy.device, piece)
+        return told, pay(self.design, told, signals).rollouts
 
     def _lesson(self, groups: Sequence[Group], rollouts: Rollouts) -> Lesson:
         """Returns what the tokens of a batch teach."""
@@ -211,8 +226,8 @@ class Trainer:
         scorers: dict[str, Scorer] = {}
         if self.update.critic is not None:
             scorers[VALUE] = self.update.critic.values
-        if self._reference is not None:
-            shared, temperature = SharedPrompts(self._reference), self.settings.sampling.temperature
+        if self.reference is not None and REFERENCE in self._asked:
+            shared, temperature = SharedPrompts(self.reference), self.settings.sampling.temperature
             scorers[REFERENCE] = lambda piece: shared.logprobs(piece, temperature)[0][piece.written]
         return scorers
 
@@ -230,13 +245,6 @@ class Trainer:
         system = self.env.dialogue.instructions if self.settings.system else None
         decode = self.policy.tokenizer.decode
         return TreeRollout(self.env, self.generator, self.chat, decode, system, settings)
-
-    def _probed(self, groups: Sequence[Group], names: Sequence[str]) -> tuple[list[Group], Signals]:
-        return probed(self.policy, self.chat, groups, names, self.settings.micro_batch)
-
-    def _copy_of_policy(self) -> Policy:
-        model = copy.deepcopy(self.policy.model)
-        return Policy(model, self.policy.tokenizer, device=self.policy.device, dtype=model.dtype)
 
 
 def _batch_metrics(played: Sequence[Group], paid: PaidBatch) -> dict[str, float]:

@@ -17,19 +17,18 @@ from rewardsmith.rewards.transition import Transition
 
 @dataclass
 class ConcisenessBonus(Combiner):
-    """R = outcome * [1 + alpha * conciseness * (s + d)], with s = exp(-c / horizon).
+    """R = outcome * [1 + alpha * conciseness * s], with s = exp(-c / horizon).
 
-    c counts the steps paid before this one, of all environments together; d is how hard the
-    question is. Since the bonus multiplies, "short and wrong" earns nothing, where a penalty on
-    length that is added lets the length collapse.
+    c counts the steps paid before this one, of all environments together. Since the bonus
+    multiplies, "short and wrong" earns nothing, where a penalty on length that is added lets the
+    length collapse. How hard the question is adds to s where groups are played, see
+    `rewardsmith.rewards.credit.DifficultyBonus`.
 
-    Source: CRF, arXiv 2511.09158. The form is the paper's; the annealing, its values and d are
-    ours: 1 less the group's accuracy is one choice.
+    Source: CRF, arXiv 2511.09158. The form is the paper's; the annealing and its values are ours.
 
     Args:
         outcome: Term that is 1 for a right answer, 0 else.
         conciseness: Term with the conciseness, in [0, 1], on the same step.
-        difficulty: d, a number or the name of a term.
         alpha: Weight of the bonus, at least 0.
         horizon: Steps over which s falls by e, positive; inf keeps it at 1.
 
@@ -39,13 +38,12 @@ class ConcisenessBonus(Combiner):
     Example:
         >>> step = Transition(0, 0, 0, np.zeros(2), np.ones(2, bool), np.zeros(2, bool))
         >>> values = {"outcome": np.array([1.0, 0.0]), "conciseness": np.array([0.8, 0.9])}
-        >>> ConcisenessBonus(difficulty=0.5)(values, step)
-        array([1.6, 0. ])
+        >>> ConcisenessBonus()(values, step)
+        array([1.4, 0. ])
     """
 
     outcome: str = "outcome"
     conciseness: str = "conciseness"
-    difficulty: float | str = 0.0
     alpha: float = 0.5
     horizon: float = math.inf
     _count: int = field(default=0, init=False, repr=False, compare=False)
@@ -61,14 +59,10 @@ class ConcisenessBonus(Combiner):
 
     def check(self, names: Iterable[str]) -> None:
         """Raises ConfigError unless the terms are the named ones."""
-        named = [self.outcome, self.conciseness]
-        if isinstance(self.difficulty, str):
-            named.append(self.difficulty)
-        check_roles(named, names, "ConcisenessBonus")
+        check_roles([self.outcome, self.conciseness], names, "ConcisenessBonus")
 
     def __call__(self, values: Mapping[str, FloatArray], transition: Transition) -> FloatArray:
         """Returns the combined pay, float64 (n,)."""
-        d = values[self.difficulty] if isinstance(self.difficulty, str) else self.difficulty
         s = math.exp(-self._count / self.horizon)
         self._count += int(np.count_nonzero(transition.active))
-        return values[self.outcome] * (1.0 + self.alpha * values[self.conciseness] * (s + d))
+        return values[self.outcome] * (1.0 + self.alpha * values[self.conciseness] * s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -24,6 +24,14 @@ class GroupReward(Component):
 
     `rollouts.with_returns(reward(rollouts, prompts))` puts it in place of the old returns.
     """
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Signals that have to be scored before the batch is paid."""
+        return ()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raises ConfigError if this reward speaks of terms that are not among `names`."""
 
     @abstractmethod
     def __call__(self, rollouts: Rollouts, prompts: Sequence[Hashable]) -> FloatArray:

@@ -21,6 +21,9 @@ Level = Literal["episode", "step", "token"]
 Nested = Sequence[Sequence[Any]]
 """Per group and episode, an array with an entry per step or token."""
 
+PAY = "pay/"
+"""What the names of signals begin with that say what a term of the design pays."""
+
 
 def _none() -> IntArray:
     return np.zeros(0, dtype=np.int64)
@@ -44,7 +47,8 @@ class Rollouts:
         ids: Token ids, int64 (N,).
         signals: Further arrays by name, float64, per step (S,) or per token (N,). What is
             known here: "logprob", "reference_logprob", "value" (per token); "belief",
-            "gold_logprob", "outcome", "calls" (per step).
+            "gold_logprob", "outcome", "calls", and "pay/NAME" for every term of the design
+            (per step): the term's own value, before it is weighed, combined and transformed.
 
     Raises:
         RewardError: If a field has the wrong length or order, or pay is not finite.

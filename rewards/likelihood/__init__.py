@@ -2,6 +2,7 @@
 
 from rewardsmith.rewards.likelihood.facts import ATTENTION, HIDDEN, policy_facts
 from rewardsmith.rewards.likelihood.reference import (
+    BARE_GOLD_LOGPROBS,
     GOLD_LOGPROBS,
     Kind,
     ReferenceLikelihood,
@@ -11,6 +12,7 @@ from rewardsmith.rewards.likelihood.reference import (
 
 __all__ = [
     "ATTENTION",
+    "BARE_GOLD_LOGPROBS",
     "GOLD_LOGPROBS",
     "HIDDEN",
     "Kind",
