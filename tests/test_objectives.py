@@ -193,6 +193,7 @@ def test_constant_aggregation_weighs_tokens_of_long_and_short_answers_alike() ->
     assert weights[0, 0] == weights[1, 0] == pytest.approx(1 / 200)
     by_sequence = token_weights(mask, "sequence_mean")
     assert (2 * by_sequence[:, 0]).tolist() == pytest.approx([0.1, 0.01])
+    assert token_weights(mask, "sequence_sum")[:, 0].tolist() == [0.5, 0.5]
 
 
 @given(seed=st.integers(0, 1000), split=st.integers(1, B - 1))

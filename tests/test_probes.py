@@ -23,7 +23,8 @@ from rewardsmith.agents.llm.likelihood_objective import (
 from rewardsmith.agents.llm.likelihood_objective import likelihood as likelihood_of_tensor
 from rewardsmith.agents.llm.pay import pay
 from rewardsmith.agents.llm.policy import Policy
-from rewardsmith.agents.llm.probes import GOLD_LOGPROB, Probe, ProbePoints, probed, score
+from rewardsmith.agents.llm.probe_points import Probe, ProbePoints, score
+from rewardsmith.agents.llm.probes import GOLD_LOGPROB, probed
 from rewardsmith.agents.llm.warm_up import scripted
 from rewardsmith.envs import ConfigError
 from rewardsmith.envs.card import EnvCard
@@ -31,7 +32,13 @@ from rewardsmith.envs.errors import RewardError
 from rewardsmith.envs.stateful import FloatArray, IntArray
 from rewardsmith.rewards import Group, RewardDesign, Transition, VectorRewardWrapper
 from rewardsmith.rewards.combine import WeightedSum
-from rewardsmith.rewards.credit import GroupRelative, InformationGain, JensenBound, Rollouts
+from rewardsmith.rewards.credit import (
+    GroupRelative,
+    InformationGain,
+    JensenBound,
+    LeaveOneOut,
+    Rollouts,
+)
 from rewardsmith.rewards.episode import TokenSpan
 from rewardsmith.rewards.likelihood import (
     GOLD_LOGPROBS,
@@ -341,6 +348,26 @@ def test_weights_of_episodes() -> None:
     batch = rollouts(np.log([0.1, 0.3, 0.9, 0.5]), [0, 0, 0, 1], [True, True, False, False])
     assert_array_equal(episode_weights(GroupRelative(), batch), [1, 1, 0, 0])
     assert_allclose(episode_weights(JensenBound(), batch), [0.5, 1.5, 0, 0])
+
+
+def test_both_parts_of_the_gradient_are_on_one_scale() -> None:
+    """The gradient of a batch is that of mean_i [A_i ln pi(z_i) + R(z_i)], to the last factor."""
+    learner = trainer_of("likelihood", "likelihood")
+    groups, paid, _ = learner.collect()
+    lesson, policy = learner._lesson(groups, paid.rollouts), learner.policy
+    episodes = [episode for group in groups for episode in group]
+    points, batch = ProbePoints(learner.chat), lesson.batch
+    policy.model.zero_grad()
+    objective = torch.zeros(())
+    for row, (episode, a) in enumerate(zip(episodes, LeaveOneOut()(paid.rollouts), strict=True)):
+        logprobs = policy.logprobs(batch.ids[[row]], batch.attention[[row]])[0]
+        reasoning = logprobs[batch.written[row]][: points.reasoning(episode)].sum()
+        objective = objective + a * reasoning + brute_force(policy, points.at_end(episode)).sum()
+    (-objective / len(episodes)).backward()  # type: ignore[no-untyped-call]
+    expected = gradient(policy)
+    answers = learner._gold_answers(groups, paid.rollouts)
+    learner.update._differentiate(lesson, torch.arange(len(episodes)), answers)
+    torch.testing.assert_close(gradient(policy), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_gradient_needs_one_kind_of_reward() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.objectives import ClippedObjective, token_weights
+from rewardsmith.agents.llm.pay import pay
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.samplers import KnapsackPrompts, MixedPrompts, allocate, learning_value
 from rewardsmith.agents.llm.sampling import Sampling
@@ -150,6 +151,27 @@ def test_a_reward_on_one_turn_moves_that_turns_tokens_alone() -> None:
     start = len(first.context) + len(first.ids) + len(second.context) - 1
     expected[1, start : start + len(second.ids)] = True
     assert torch.equal(moved, expected)
+
+
+def test_answers_that_are_not_trained_move_nothing() -> None:
+    learner = trainer(train_answers=False)
+    policy, episodes, _ = scripted_batch(3)
+    tokenizer, groups = policy.tokenizer, [Group(tuple(episodes))]
+    lesson = learner._lesson(groups, pay(learner.design, groups).rollouts)
+    batch = lesson.batch
+    for row, episode in enumerate(episodes):
+        ids, written = batch.ids[row, 1:], batch.written[row]
+        taught = tokenizer.decode(ids[written & (lesson.weights[row] > 0)].tolist())
+        left_out = tokenizer.decode(ids[written & (lesson.weights[row] == 0)].tolist())
+        said = "".join(str(step.action) for step in episode.steps)
+        assert "<tool_call>" in taught
+        assert "<answer" not in taught
+        assert left_out.startswith("<answer>")
+        assert (taught + left_out).replace("<|end|>", "") == said.replace("<|end|>", "")
+    learner.settings = replace(learner.settings, train_answers=True)
+    assert (learner._lesson(groups, pay(learner.design, groups).rollouts).weights > 0).sum() == (
+        batch.written.sum()
+    )
 
 
 def test_token_order_of_batch_and_rollouts_agree() -> None:

@@ -44,7 +44,8 @@ class LikelihoodObjective:
 
     Args:
         kind: R: "prob", "avgprob", "logprob" or "avglogprob".
-        coefficient: Above 0; 1 is the exact gradient of a reward that enters the pay once.
+        coefficient: Above 0; 1 is the exact gradient of a reward that enters the pay once, beside
+            a policy gradient that adds up tokens (`aggregation="sequence_sum"`).
         micro_batch: Probes in memory at once.
     """
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rewardsmith.envs.errors import ConfigError
 
-Aggregation = Literal["token_mean", "sequence_mean", "constant"]
+Aggregation = Literal["token_mean", "sequence_mean", "sequence_sum", "constant"]
 Ratio = Literal["token", "sequence"]
 KL = Literal["k1", "k2", "k3"]
 
@@ -43,11 +43,12 @@ def token_weights(mask: Tensor, aggregation: Aggregation, constant: int = 0) -> 
     With n_i tokens in conversation i of B:
     token_mean: 1 / sum_j n_j (DAPO, arXiv 2503.14476), so long conversations count more;
     sequence_mean: 1 / (B n_i) (GRPO, arXiv 2402.03300), each conversation counts alike;
+    sequence_sum: 1 / B, the gradient of the mean return itself (REINFORCE);
     constant: 1 / (B * constant) (Dr.GRPO, arXiv 2503.20783), no normalisation by length.
 
     Args:
         mask: True where the policy wrote the token, (B, T).
-        aggregation: Which of the three.
+        aggregation: Which of these.
         constant: Largest number of tokens of a conversation, for "constant".
 
     Raises:
@@ -58,6 +59,8 @@ def token_weights(mask: Tensor, aggregation: Aggregation, constant: int = 0) -> 
         return inside / inside.sum().clamp(min=1.0)
     if aggregation == "sequence_mean":
         return inside / (inside.sum(1, keepdim=True).clamp(min=1.0) * len(mask))
+    if aggregation == "sequence_sum":
+        return inside / len(mask)
     if aggregation == "constant" and constant >= 1:
         return inside / (len(mask) * constant)
     raise ConfigError(

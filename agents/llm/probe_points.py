@@ -13,7 +13,7 @@ from torch import Tensor
 from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.rollout import spans
-from rewardsmith.envs.stateful import FloatArray, IntArray
+from rewardsmith.envs.stateful import BoolArray, FloatArray, IntArray
 from rewardsmith.envs.text.message import ANSWER
 from rewardsmith.rewards.episode import Episode, TokenSpan
 
@@ -157,6 +157,14 @@ class ProbePoints:
 
     def _decode(self, ids: IntArray) -> str:
         return str(self._chat.tokenizer.decode(ids.tolist()))
+
+
+def before_answers(chat: Chat, episodes: Sequence[Episode]) -> BoolArray:
+    """Returns which of the tokens that the policy wrote stand before its answers, bool (N,)."""
+    points = ProbePoints(chat)
+    written = [sum(len(span.ids) for span in spans(episode)) for episode in episodes]
+    parts = zip(episodes, written, strict=True)
+    return np.concatenate([np.arange(n) < points.reasoning(episode) for episode, n in parts])
 
 
 def gold_answer(episode: Episode) -> str:

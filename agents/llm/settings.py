@@ -36,6 +36,8 @@ class Settings:
         tree: How rollouts branch; None for `group_size` separate ones of each task.
         reward_gradient: Coefficient of the gradient through a likelihood reward itself, see
             `LikelihoodObjective`; 0 for none.
+        train_answers: Whether answers are trained on too, from their opening tag on. Where the pay
+            does not read what the policy answered they would add noise and nothing else.
         reference_sync: How the reference policy follows the policy; None keeps it as it was when
             training began.
 
@@ -60,6 +62,7 @@ class Settings:
     system: bool = False
     tree: TreeSettings | None = None
     reward_gradient: float = 0.0
+    train_answers: bool = True
     reference_sync: ReferenceSync | None = None
 
     def __post_init__(self) -> None:

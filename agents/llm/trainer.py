@@ -23,6 +23,7 @@ from rewardsmith.agents.llm.likelihood_objective import (
 from rewardsmith.agents.llm.outcomes import Outcomes
 from rewardsmith.agents.llm.pay import PaidBatch, pay
 from rewardsmith.agents.llm.policy import Policy
+from rewardsmith.agents.llm.probe_points import before_answers
 from rewardsmith.agents.llm.probes import OF_REFERENCE, asked_by, probed
 from rewardsmith.agents.llm.reference import frozen_copy
 from rewardsmith.agents.llm.rollout import Rollout
@@ -199,12 +200,15 @@ class Trainer:
     def _lesson(self, groups: Sequence[Group], rollouts: Rollouts) -> Lesson:
         """Returns what the tokens of a batch teach."""
         advantage, signals = self.settings.advantage, rollouts.signals
-        batch = TokenBatch.of([episode for group in groups for episode in group], self._pad)
+        episodes, weights = [e for group in groups for e in group], rollouts.weight[rollouts.step]
+        if not self.settings.train_answers:
+            weights = weights * before_answers(self.chat, episodes)
+        batch = TokenBatch.of(episodes, self._pad)
         lesson = Lesson(
             batch,
             old=batch.lay_out(rollouts.signal("logprob", "token")),
             advantages=batch.lay_out(advantage.tokens(rollouts)),
-            weights=batch.lay_out(rollouts.weight[rollouts.step]),
+            weights=batch.lay_out(weights),
         )
         if self.settings.objective.kl > 0:
             lesson = replace(lesson, reference=batch.lay_out(signals[REFERENCE]))
