@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -104,11 +105,12 @@ def _composed(job: str, overrides: list[str]) -> Any:
             cause = cause.__cause__
         if cause is None:
             raise ConfigError(str(error).partition("\nSee https")[0]) from None
-        full_key = str(cause.full_key)
+        full_key = re.sub(r"\[(\d+)\]", r".\1", str(cause.full_key))  # group[0] is group.0
         parent, _, key = full_key.rpartition(".")
         rest = [o for o in overrides if not _gives(o, full_key)]
         if len(rest) == len(overrides):
-            raise ConfigError(f"unknown key {full_key!r}: {cause}") from None
+            told = str(cause).partition("\n")[0]
+            raise ConfigError(f"unknown key {full_key!r}: {told}") from None
         base = _composed(job, rest)
         siblings = OmegaConf.select(base, parent) if parent else base
         known = list(siblings) if isinstance(siblings, DictConfig) else []

@@ -181,6 +181,10 @@ def test_a_sweep_runs_every_value(tmp_path: Path, small_run: list[str]) -> None:
         (["train", "foo=1"], "unknown key 'foo' in train"),
         (["train", "agent.settings.n_stps=3"], "did you mean 'n_steps'"),
         (["train", "foo=1", "bar=2"], "unknown key"),
+        (
+            ["train", "env=calculator", "reward=nover", "reward.group.0.format=form"],
+            "unknown key 'format' in reward.group.0; Known: _target_.",
+        ),
         (["train", "agent=sac", "agent.settings.bufer_size=3"], "did you mean 'buffer_size'"),
         (["train", "env=gymnasium"], "env.id is missing"),
         (["train", "env=bernoulli_bandit", "reward=distance"], "needs 'env.position'"),

@@ -301,6 +301,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence() -> None:
     [
         ({"group_size": 0}, "group_size must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"aggregation": "token_men"}, "'token_men'; did you mean 'token_mean'"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:

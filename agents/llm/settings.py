@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from rewardsmith.agents.llm.objectives import Aggregation, ClippedObjective, ValueObjective
 from rewardsmith.agents.llm.reference import ReferenceSync
 from rewardsmith.agents.llm.samplers import Prompts, UniformPrompts
 from rewardsmith.agents.llm.sampling import Sampling
 from rewardsmith.agents.llm.tree_rollout import TreeSettings
-from rewardsmith.envs.errors import ConfigError
+from rewardsmith.envs.errors import ConfigError, unknown
 from rewardsmith.rewards.credit import Advantage, GroupRelative
 
 
@@ -66,6 +67,8 @@ class Settings:
     reference_sync: ReferenceSync | None = None
 
     def __post_init__(self) -> None:
+        if self.aggregation not in get_args(Aggregation):
+            raise unknown("aggregation", self.aggregation, get_args(Aggregation))
         for name in ("prompts_per_batch", "group_size", "epochs", "minibatches", "micro_batch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
