@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +116,12 @@ def run_cells(cells: Sequence[Cell], n_jobs: int) -> dict[str, str]:
     from joblib import Parallel, delayed
 
     unfinished = [cell for cell in cells if not cell.folder.is_finished()]
-    outcomes = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
-        delayed(_run_cell)(cell, os.getpid()) for cell in unfinished
-    )
-    return {name: error for name, error in outcomes if error is not None}
+    with warnings.catch_warnings():  # joblib replaces a worker that has grown; nothing is lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        outcomes = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
+            delayed(_run_cell)(cell, os.getpid()) for cell in unfinished
+        )
+        return {name: error for name, error in outcomes if error is not None}
 
 
 def save_settings(settings: Mapping[str, Any], root: Path) -> None:
