@@ -229,6 +229,11 @@ def test_who_has_no_reference_is_told_so() -> None:
 # ---- NOVER ----------------------------------------------------------------------------------
 
 
+def test_without_a_reference_nothing_is_read_off_it() -> None:
+    with pytest.raises(ConfigError, match="bare_gold_logprobs is read off a reference policy"):
+        probed(POLICY, CHAT, [spoken(0)], [BARE_GOLD_LOGPROBS])
+
+
 def test_nover_pays_by_the_reference() -> None:
     design = design_of("nover")
     groups = [spoken(0), spoken(1)]

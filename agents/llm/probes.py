@@ -17,6 +17,7 @@ from rewardsmith.agents.llm.chat import Chat
 from rewardsmith.agents.llm.policy import Policy
 from rewardsmith.agents.llm.probe_points import ProbePoints, score
 from rewardsmith.agents.llm.states import with_states
+from rewardsmith.envs.errors import ConfigError
 from rewardsmith.envs.stateful import FloatArray
 from rewardsmith.rewards.credit.perplexity import REASONING, REFERENCE_GOLD
 from rewardsmith.rewards.design import RewardDesign
@@ -88,6 +89,9 @@ def probed(
     Returns:
         The groups, the episodes' last steps with the facts asked for; and the signals by name,
         per group and episode (T,).
+
+    Raises:
+        ConfigError: If something `OF_REFERENCE` is asked for and there is no reference.
     """
     names = set(names)
     groups = with_states(policy, groups, names, micro_batch)
@@ -95,7 +99,9 @@ def probed(
     points = ProbePoints(chat, policy.context)
     facts, values = _of_policy(policy, points, episodes, names, micro_batch)
     if names & OF_REFERENCE:
-        assert reference is not None
+        if reference is None:
+            missing = ", ".join(sorted(names & OF_REFERENCE))
+            raise ConfigError(f"{missing} is read off a reference policy; give one as reference=")
         more = _of_reference(reference, points, episodes, names, micro_batch)
         facts, values = facts | more[0], values | more[1]
     if REASONING in names:
