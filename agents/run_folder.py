@@ -24,8 +24,8 @@ class RunFolder:
 
     `config.yaml` the resolved configuration, `status.json` how far it is, `metrics.csv` a
     row per evaluation, `result.json` the final evaluation, `model.zip` the trained agent or
-    `model` the trained language model, `checkpoint` what resuming needs, `rollout.png` and
-    `.gif` a picture of the final policy.
+    `model` the trained language model, `reference_model` the one its reward reads, `checkpoint`
+    what resuming needs, `rollout.png` and `.gif` a picture of the final policy.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,6 +45,11 @@ class RunFolder:
     def language_model(self) -> Path:
         """Where a trained language model lies, a folder as Hugging Face writes it."""
         return self.path / "model"
+
+    @property
+    def reference_model(self) -> Path:
+        """Where the reference policy of a design that reads one lies, a folder of that kind."""
+        return self.path / "reference_model"
 
     @property
     def _config_file(self) -> Path:

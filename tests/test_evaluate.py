@@ -74,14 +74,15 @@ def test_sampled_play_is_repeated_by_its_seed_and_differs_from_the_likeliest(
     assert again(run) != sampled
 
 
+@pytest.mark.parametrize("reward", ["toolrl", "rlpr"])
 def test_adapters_are_judged_with_the_model_they_were_trained_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reward: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("peft")
     monkeypatch.setenv("REWARDSMITH_CACHE", str(tmp_path / "cache"))
     run, high = tmp_path / "run", "agent.settings.training.learning_rate=0.05"
     rank = "+agent.settings.model.lora_rank=2"
-    result = trained(run, "reward=toolrl", rank, high, "agent.settings.warm_up.steps=0")
+    result = trained(run, f"reward={reward}", rank, high, "agent.settings.warm_up.steps=0")
     assert again(run)["designed_return"] == pytest.approx(result["designed_return"], rel=1e-5)
 
 

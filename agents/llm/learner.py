@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,7 +41,6 @@ from rewardsmith.rewards.config import build, build_design
 from rewardsmith.rewards.design import RewardDesign
 
 _PARTS = ("model", "warm_up", "training")
-_REFERENCE = "reference_model"
 
 
 @dataclass
@@ -126,9 +126,9 @@ def judge_llm(
     torch.set_num_threads(1)
     disable_progress_bar()
     design = build_design(config["reward"])
-    policy, reference = _load_saved(config, str(folder.language_model)), None
+    policy, reference = _load_saved(config, folder.language_model), None
     if _reads_reference(design):
-        reference = _load_saved(config, str(folder.path / _REFERENCE))
+        reference = _load_saved(config, folder.reference_model)
     judge = _judge(config, policy, reference, design, deterministic)
     design.bind(judge.env.card)
     return judge.play(episodes, seed)[1]
@@ -197,11 +197,9 @@ def _finish(
 ) -> dict[str, Any]:
     """Keeps the model and sample transcripts; returns the final evaluation."""
     disable_progress_bar()  # of writing files that are written in an instant
-    trainer.policy.model.save_pretrained(folder.language_model)
-    trainer.policy.tokenizer.save_pretrained(folder.language_model)
+    _save_model(trainer.policy, folder.language_model)
     if _reads_reference(trainer.design) and trainer.reference is not None:
-        trainer.reference.model.save_pretrained(folder.path / _REFERENCE)
-        trainer.policy.tokenizer.save_pretrained(folder.path / _REFERENCE)
+        _save_model(trainer.reference, folder.reference_model)
     count = config["evaluation"]["final_episodes"]
     episodes, records = judge.play(count, FINAL_SEED)
     write_json(folder.path / "transcripts.json", samples(episodes, records, trainer))
@@ -246,8 +244,14 @@ def _load_policy(config: Mapping[str, Any]) -> Policy:
     return Policy.load(model.pop("name"), device=_device(config), **model)
 
 
-def _load_saved(config: Mapping[str, Any], saved: str) -> Policy:
+def _save_model(policy: Policy, path: Path) -> None:
+    policy.model.save_pretrained(path)
+    policy.tokenizer.save_pretrained(path)
+
+
+def _load_saved(config: Mapping[str, Any], path: Path) -> Policy:
     """Loads what a run has kept: a model, or adapters of the one it started from."""
+    saved = str(path)
     if config["agent"]["settings"]["model"].get("lora_rank") is None:
         return Policy.load(saved, device=_device(config))
     policy = _load_policy(config)
