@@ -36,7 +36,8 @@ class Settings:
         system: Whether the task's instructions are said first.
         tree: How rollouts branch; None for `group_size` separate ones of each task.
         reward_gradient: Coefficient of the gradient through a likelihood reward itself, see
-            `LikelihoodObjective`; 0 for none.
+            `LikelihoodObjective`; 0 for none. Both parts of the gradient are on one scale with the
+            aggregation "sequence_sum".
         train_answers: Whether answers are trained on too, from their opening tag on. Where the pay
             does not read what the policy answered they would add noise and nothing else.
         reference_sync: How the reference policy follows the policy; None keeps it as it was when
