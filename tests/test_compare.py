@@ -13,7 +13,7 @@ import yaml
 
 from rewardsmith.agents.cli import main
 from rewardsmith.agents.compare import plan, run_cells
-from rewardsmith.agents.configs import choices, compose
+from rewardsmith.agents.configs import choices, compose, preflight
 from rewardsmith.agents.progress import StopRequest
 from rewardsmith.envs import ConfigError
 
@@ -212,6 +212,13 @@ def test_a_mistake_gets_one_sentence(
     assert message in printed.err
     assert "Traceback" not in printed.err + printed.out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tool_use_credit", "without_verifier"])
+def test_the_settings_of_an_experiments_agents_can_be_given(name: str) -> None:
+    preflight("compare", [f"experiment={name}", "agent.settings.warm_up.steps=60"])
+    with pytest.raises(ConfigError, match="unknown key 'step'.*did you mean 'steps'"):
+        preflight("compare", [f"experiment={name}", "agent.settings.warm_up.step=60"])
 
 
 @pytest.mark.parametrize(
