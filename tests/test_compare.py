@@ -217,7 +217,7 @@ def test_a_mistake_gets_one_sentence(
 @pytest.mark.parametrize("name", ["tool_use_credit", "without_verifier"])
 def test_the_settings_of_an_experiments_agents_can_be_given(name: str) -> None:
     preflight("compare", [f"experiment={name}", "agent.settings.warm_up.steps=60"])
-    with pytest.raises(ConfigError, match="unknown key 'step'.*did you mean 'steps'"):
+    with pytest.raises(ConfigError, match=r"unknown key 'step'.*did you mean 'steps'"):
         preflight("compare", [f"experiment={name}", "agent.settings.warm_up.step=60"])
 
 
